@@ -63,7 +63,7 @@ func (db *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 
 // QueryContext runs a query outside of a transaction.
 func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return db.db.QueryContext(ctx, db.d.Rebind(query), args...) //nolint:sqlclosecheck // the caller closes them
+	return db.db.QueryContext(ctx, db.d.Rebind(query), args...)
 }
 
 // QueryRowContext runs a query of at most one row outside of a transaction.

@@ -53,7 +53,7 @@ func (m Migration) checksum(d Dialect) string {
 	h := sha256.New()
 	o := Options{Prefix: DefaultPrefix}
 	for _, s := range m.statements(d, &o) {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s)))) //nolint:gosec // a length is not negative
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s))))
 		h.Write([]byte(s))
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -129,7 +129,7 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect, component string, migra
 func (db *DB) prepare(ctx context.Context, tx *Tx) error {
 	if db.d == Postgres { // on SQLite BEGIN IMMEDIATE has done it
 		sum := sha256.Sum256([]byte("mspkit migrate\x00" + db.opts.Schema + "\x00" + db.opts.Prefix))
-		key := int64(binary.BigEndian.Uint64(sum[:])) //nolint:gosec // any 64 bits will do
+		key := int64(binary.BigEndian.Uint64(sum[:]))
 		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", key); err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (db *DB) prepare(ctx context.Context, tx *Tx) error {
 				return err
 			}
 			if n == 0 {
-				if _, err := tx.ExecContext(ctx, `CREATE SCHEMA "`+db.opts.Schema+`"`); err != nil { //nolint:gosec // validated
+				if _, err := tx.ExecContext(ctx, `CREATE SCHEMA "`+db.opts.Schema+`"`); err != nil {
 					return err
 				}
 			}
@@ -171,7 +171,7 @@ func (db *DB) applied(ctx context.Context, q Querier, component string) (sums ma
 	if err != nil {
 		return nil, 0, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
+	defer rows.Close()
 	sums = make(map[int]string)
 	for rows.Next() {
 		var sum string

@@ -58,7 +58,7 @@ func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql
 	if tx.failed != nil {
 		return nil, tx.broken()
 	}
-	rows, err := tx.q.QueryContext(ctx, tx.d.Rebind(query), args...) //nolint:sqlclosecheck // the caller closes them
+	rows, err := tx.q.QueryContext(ctx, tx.d.Rebind(query), args...)
 	tx.note(err)
 	return rows, err
 }

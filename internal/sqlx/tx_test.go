@@ -155,7 +155,7 @@ func TestWriteTxDoesNotCommitPastAFailedStatement(t *testing.T) {
 			}}
 			bad := map[string]func(context.Context, *Tx) error{
 				"exec":  func(ctx context.Context, tx *Tx) error { _, err := tx.ExecContext(ctx, "BAD"); return err },
-				"query": func(ctx context.Context, tx *Tx) error { _, err := tx.QueryContext(ctx, "BAD"); return err }, //nolint:sqlclosecheck,rowserrcheck // fails
+				"query": func(ctx context.Context, tx *Tx) error { _, err := tx.QueryContext(ctx, "BAD"); return err }, //nolint:gocritic // fails, so there are no rows
 				"row":   func(ctx context.Context, tx *Tx) error { var n int; return tx.QueryRowContext(ctx, "BAD").Scan(&n) },
 			}
 			for name, run := range bad {
@@ -166,7 +166,7 @@ func TestWriteTxDoesNotCommitPastAFailedStatement(t *testing.T) {
 					require.ErrorIs(t, err, ErrFailed, name)
 					_, err = tx.Affected(ctx, "NEXT")
 					require.ErrorIs(t, err, ErrFailed, name)
-					_, err = tx.QueryContext(ctx, "NEXT") //nolint:sqlclosecheck,rowserrcheck // fails
+					_, err = tx.QueryContext(ctx, "NEXT") //nolint:gocritic // fails, so there are no rows
 					require.ErrorIs(t, err, ErrFailed, name)
 					require.Error(t, tx.QueryRowContext(ctx, "NEXT").Scan(new(int)), name)
 					return nil
@@ -276,7 +276,7 @@ func TestWriteTxTriesAgainOnConflict(t *testing.T) {
 					return tt.err
 				}}
 				db := sql.OpenDB(&f)
-				defer db.Close() //nolint:errcheck // a fake
+				defer db.Close()
 				err := WriteTx(t.Context(), db, tt.d, ok)
 				if tt.again {
 					require.NoError(t, err)
@@ -302,7 +302,7 @@ func TestWriteTxGivesUp(t *testing.T) {
 				return nil
 			}}
 			db := sql.OpenDB(&f)
-			defer db.Close() //nolint:errcheck // a fake
+			defer db.Close()
 			runs := 0
 			err := WriteTx(t.Context(), db, Postgres, func(context.Context, *Tx) error { runs++; return nil })
 			require.ErrorIs(t, err, stateError("40001"))
@@ -319,7 +319,7 @@ func TestWriteTxGivesUp(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			db := sql.OpenDB(&fake{fail: busy})
-			defer db.Close() //nolint:errcheck // a fake
+			defer db.Close()
 			start := time.Now()
 			err := WriteTx(t.Context(), db, SQLite, ok)
 			require.ErrorContains(t, err, "other writers held the database")
@@ -330,7 +330,7 @@ func TestWriteTxGivesUp(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			db := sql.OpenDB(&fake{fail: busy})
-			defer db.Close() //nolint:errcheck // a fake
+			defer db.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			err := WriteTx(ctx, db, SQLite, ok)
@@ -344,7 +344,7 @@ func TestDBQueuesItsSQLiteWriters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f fake
 		sqlDB := sql.OpenDB(&f)
-		defer sqlDB.Close() //nolint:errcheck // a fake
+		defer sqlDB.Close()
 		db, err := New(sqlDB, SQLite, nil)
 		require.NoError(t, err)
 		inside, leave := make(chan struct{}), make(chan struct{})

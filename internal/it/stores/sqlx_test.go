@@ -67,7 +67,7 @@ func postgresSchema(t testing.TB) database {
 	t.Cleanup(func() {
 		db, err := sql.Open("pgx", base)
 		require.NoError(t, err)
-		defer db.Close() //nolint:errcheck // the end
+		defer db.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		_, err = db.ExecContext(ctx, `DROP SCHEMA IF EXISTS "`+schema+`" CASCADE`)
@@ -109,7 +109,7 @@ func ping(dsn string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // only asked whether it is there
+	defer db.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	return db.PingContext(ctx)
@@ -268,7 +268,7 @@ const killedEnv = "MSPKIT_TEST_MIGRATE_AND_HANG"
 func TestKilledWhileMigrating(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, d database) {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMigrateAndHang$", "-test.v") //nolint:gosec // this very program
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMigrateAndHang$", "-test.v")
 		cmd.Env = append(os.Environ(), killedEnv+"="+strings.Join([]string{d.dialect.String(), d.driver, d.dsn, d.schema}, "\n"))
 		out, err := cmd.StdoutPipe()
 		require.NoError(t, err)
@@ -301,7 +301,7 @@ func TestMigrateAndHang(t *testing.T) { //nolint:paralleltest // alone in its pr
 	}
 	o := d.options()
 	o.Now = func() time.Time { // asked for after the statements ran and before they are noted
-		fmt.Println("midway") //nolint:forbidigo // to the test that waits for it
+		fmt.Println("midway") // to the test that waits for it
 		select {}
 	}
 	t.Fatal(sqlx.Migrate(t.Context(), d.open(t), d.dialect, "sample", sample, o))
@@ -417,7 +417,7 @@ func TestTextSortsByBytesInBoth(t *testing.T) {
 		}
 		rows, err := db.QueryContext(t.Context(), db.SQL("SELECT name FROM {t}sample_item ORDER BY name"))
 		require.NoError(t, err)
-		defer rows.Close() //nolint:errcheck // read to the end
+		defer rows.Close()
 		var got []string
 		for rows.Next() {
 			var s string
