@@ -1,0 +1,162 @@
+package smtpmail
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	netmail "net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/mspkit/mspkit/mail"
+)
+
+// attempt is one connection. The steps before MAIL are taken here one by one and not by go-mail's Dial, whose
+// errors do not tell a missing STARTTLS from a refused sign-in; go-mail speaks the protocol in each.
+func (m *Mailer) attempt(ctx context.Context, msg *mail.Message, id string) *Error {
+	raw, err := m.o.Dial(ctx, "tcp", m.addr)
+	if err != nil {
+		return byCode("connect", 0, "", nil)
+	}
+	limit, _ := ctx.Deadline() // Send sets one
+	var conn net.Conn = &boundedConn{Conn: raw, limit: limit}
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
+	if err := conn.SetDeadline(limit); err != nil {
+		return byCode("connect", 0, "", nil)
+	}
+	if m.o.ImplicitTLS {
+		c := tls.Client(conn, m.tls)
+		if err := c.HandshakeContext(ctx); err != nil {
+			return tlsError(err)
+		}
+		conn = c
+	}
+	client, err := smtp.NewClient(conn, m.host)
+	if err != nil {
+		return byCode("greeting", replyCode(err), "", mail.ErrAuth)
+	}
+	if err := client.Hello(m.o.LocalName); err != nil {
+		return byCode("greeting", replyCode(err), "", mail.ErrAuth)
+	}
+	if failed := m.secure(client); failed != nil {
+		return failed
+	}
+	if failed := m.signIn(client); failed != nil {
+		return failed
+	}
+	return m.handOver(client, msg, id, time.Until(limit))
+}
+
+func (m *Mailer) secure(client *smtp.Client) *Error {
+	if m.o.ImplicitTLS {
+		return nil
+	}
+	if offered, _ := client.Extension("STARTTLS"); !offered {
+		if m.o.InsecureAllowPlaintext {
+			return nil
+		}
+		return &Error{Step: "starttls", kinds: []error{ErrTLSRequired}}
+	}
+	if err := client.StartTLS(m.tls); err != nil {
+		return tlsError(err)
+	}
+	if state, err := client.GetTLSConnectionState(); err != nil || !state.HandshakeComplete {
+		return &Error{Step: "tls", kinds: []error{ErrTLSRequired}}
+	}
+	return nil
+}
+
+func (m *Mailer) signIn(client *smtp.Client) *Error {
+	if m.o.User == "" {
+		return nil
+	}
+	_, offered := client.Extension("AUTH")
+	mechs := strings.Fields(strings.ToUpper(offered))
+	var a smtp.Auth
+	switch {
+	case slices.Contains(mechs, "PLAIN"):
+		a = smtp.PlainAuth("", m.o.User, m.o.Password.Reveal(), m.host, false)
+	case slices.Contains(mechs, "LOGIN"):
+		a = smtp.LoginAuth(m.o.User, m.o.Password.Reveal(), m.host, false)
+	default:
+		return &Error{Step: "auth", kinds: []error{mail.ErrAuth}}
+	}
+	if err := client.Auth(a); err != nil {
+		return authError(err)
+	}
+	return nil
+}
+
+func (m *Mailer) handOver(client *smtp.Client, msg *mail.Message, id string, left time.Duration) *Error {
+	from := m.sender(msg)
+	// A server that takes SMTPUTF8 must bounce where the next one does not: ask for it only where it is needed.
+	foreign := !ascii(from.Email) || !ascii(msg.To.Email)
+	client.SkipSMTPUTF8(!foreign)
+	if offered, _ := client.Extension("SMTPUTF8"); foreign && !offered {
+		return &Error{Step: "recipient", kinds: []error{mail.ErrRejected}}
+	}
+	// This client only speaks the transaction on the connection that we made: no NOOP before, no RSET after,
+	// whose failure would make a delivered message look like a failed one.
+	gm, err := gomail.NewClient(m.host, gomail.WithTimeout(max(left, time.Millisecond)), gomail.WithoutNoop(), gomail.WithoutRset())
+	if err != nil {
+		return &Error{Step: "content", kinds: []error{mail.ErrRejected}}
+	}
+	if err := gm.SendWithSMTPClient(client, m.build(from, msg, id)); err != nil {
+		return sendError(err)
+	}
+	_ = client.Quit() // taken over already; how the farewell goes does not matter
+	return nil
+}
+
+func (m *Mailer) build(from mail.Address, msg *mail.Message, id string) *gomail.Msg {
+	g := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	g.FromMailAddress(&netmail.Address{Name: from.Name, Address: from.Email})
+	g.ToMailAddress(&netmail.Address{Name: msg.To.Name, Address: msg.To.Email})
+	if !msg.ReplyTo.IsZero() {
+		g.ReplyToMailAddress(&netmail.Address{Name: msg.ReplyTo.Name, Address: msg.ReplyTo.Email})
+	}
+	g.Subject(msg.Subject)
+	g.SetMessageIDWithValue(id)
+	g.SetDateWithValue(m.o.Now())
+	// RFC 3834 and Exchange: no out-of-office reply to a machine.
+	g.SetGenHeader("Auto-Submitted", "auto-generated")
+	g.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
+	g.SetBodyString(gomail.TypeTextPlain, crlf(msg.Text))
+	if msg.HTML != "" {
+		g.AddAlternativeString(gomail.TypeTextHTML, crlf(msg.HTML))
+	}
+	return g
+}
+
+// crlf makes every line break CRLF: a lone CR or LF on the wire is what mail smuggling is made of.
+func crlf(s string) string {
+	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
+	return strings.ReplaceAll(s, "\n", "\r\n")
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// boundedConn keeps every deadline that go-mail sets within the one of the send.
+type boundedConn struct {
+	net.Conn
+	limit time.Time
+}
+
+func (c *boundedConn) SetDeadline(t time.Time) error {
+	if t.IsZero() || t.After(c.limit) {
+		t = c.limit
+	}
+	return c.Conn.SetDeadline(t)
+}
