@@ -1,0 +1,54 @@
+// Package verify tells a helpdesk whether the person on the phone is who they say.
+//
+// A technician starts a verification for an action ("reset-password"). The contact gets a message at an address
+// on record. With number match the message holds a link to a page: the technician says three digits, the
+// contact types them there. With a code the contact reads the code to the technician. A confirmed verification
+// yields a [Proof], which the host redeems once before it does the action.
+//
+//	svc, err := verify.New(store, ring, "https://help.example/verify", verify.Same(settings), &verify.Options{
+//		Channels: map[string]verify.Channel{"email": mailchannel.New(mailer, templates, nil)},
+//	})
+//	c, err := svc.Start(ctx, verify.StartRequest{Tenant: "contoso", Subject: dana, Action: verify.ActionIdentify, Technician: jane})
+//	say(c.Number.Reveal())
+//	c, err = svc.Wait(ctx, c.Ref, jane.ID)
+//	if c.State == verify.StateConfirmed {
+//		err = svc.Redeem(ctx, c.Proof, expect, "job-17") // nil once: now do it
+//	}
+//
+// The other way round, [Service.StartTechnician] lets the contact verify the technician.
+//
+// # Security
+//
+// What the mailbox or phone receives is never enough to confirm: number match needs what the technician says. A
+// try is counted before it is compared. Codes and words are stored as MACs, names, addresses and links are
+// sealed, both under the host's key ring. Events hold ids only. "Not me" from a link needs the technician's
+// word and never freezes; without the word it is a hint. The limits in [Limits] have caps from
+// NIST SP 800-63B-4 that no setting can exceed.
+//
+// # Concurrency
+//
+// [Service] has no state of its own; any number of instances share one [Store]. It starts no goroutine: the host
+// calls [Service.Run], which hands events over, answers the public form and ends what has expired. Everything
+// else works without it.
+//
+// # Errors
+//
+// Wrong, expired, used and locked are states of a [Result], not errors. An error means that nothing is known.
+//
+//	errors.Is          meaning
+//	ErrInvalid         the request cannot be used
+//	ErrFormat          a code with letters; not counted
+//	ErrPolicy          the tenant's policy does not allow it (errors.As *PolicyError)
+//	ErrLimited         a limit was reached (errors.As *LimitError)
+//	ErrFrozen          somebody said "not me"
+//	ErrLocked          the subject failed too often in a row
+//	ErrNoChannel       no address for a registered channel
+//	ErrDelivery        the message was not delivered; the challenge stands
+//	ErrNotFound        no such challenge in this tenant
+//	ErrNotPending      the challenge has ended
+//	ErrConflict        it changed in between, or an idempotency key was used twice
+//	ErrForbidden       the technician may not do this
+//	ErrProof           the proof is not genuine or not for this
+//	ErrProofExpired    the proof was not redeemed in time
+//	ErrRedeemed        the proof was redeemed by somebody else
+package verify

@@ -1,0 +1,464 @@
+package memstore
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/verify"
+)
+
+// Store is a [verify.Store] in memory. Use [New].
+type Store struct {
+	mu       sync.Mutex
+	records  map[verify.Ref]*verify.Record
+	order    []verify.Ref // by creation
+	keys     map[key]idempotent
+	subjects map[key]*verify.SubjectState
+	counters map[string]*counter
+	events   []verify.Event // not acknowledged
+	acked    []verify.Event // kept until DeleteExpired
+	seq      int64
+	queue    []queued
+}
+
+type key struct {
+	tenant mspkit.TenantID
+	id     string
+}
+
+type idempotent struct{ id, fingerprint string }
+
+type counter struct {
+	n   int
+	end time.Time
+}
+
+type queued struct {
+	verify.Queued
+	due time.Time
+}
+
+var _ verify.Store = (*Store)(nil)
+
+// New returns an empty store.
+func New() *Store {
+	return &Store{
+		records: map[verify.Ref]*verify.Record{}, keys: map[key]idempotent{},
+		subjects: map[key]*verify.SubjectState{}, counters: map[string]*counter{},
+	}
+}
+
+// Begin implements [verify.Store].
+func (s *Store) Begin(_ context.Context, n verify.NewChallenge, limits []verify.Limit, now time.Time) (verify.Record, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := n.Record
+	idem := key{r.Tenant, n.Idempotency}
+	if n.Idempotency != "" {
+		if known, ok := s.keys[idem]; ok {
+			old, ok := s.records[verify.Ref{Tenant: r.Tenant, ID: known.id}]
+			if ok && known.fingerprint != n.Fingerprint {
+				return verify.Record{}, false, verify.ErrConflict
+			}
+			if ok {
+				return old.Hidden(), true, nil
+			}
+		}
+	}
+	if _, taken := s.records[r.Ref]; taken {
+		return verify.Record{}, false, verify.ErrConflict
+	}
+	sub := s.subject(r.Tenant, r.Subject)
+	if sub.FrozenUntil.After(now) {
+		return verify.Record{}, false, verify.ErrFrozen
+	}
+	if sub.Failures >= r.LockAfter {
+		return verify.Record{}, false, verify.ErrLocked
+	}
+	refund, err := s.count(limits, now)
+	if err != nil {
+		return verify.Record{}, false, err
+	}
+	r.Version, r.Refund = 1, refund
+	s.records[r.Ref] = &r
+	s.order = append(s.order, r.Ref)
+	if n.Idempotency != "" {
+		s.keys[idem] = idempotent{r.ID, n.Fingerprint}
+	}
+	s.emit(r.Event(n.Stamp, now))
+	return r.Hidden(), false, nil
+}
+
+// Sent implements [verify.Store].
+func (s *Store) Sent(_ context.Context, ref verify.Ref, receiptID string, status verify.DeliveryStatus, st verify.Stamp, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.records[ref]
+	if !ok {
+		return verify.ErrNotFound
+	}
+	if status <= r.Delivery {
+		return nil
+	}
+	r.Delivery, r.ReceiptID = status, receiptID
+	s.emit(r.Event(st, now))
+	return nil
+}
+
+// Attempt implements [verify.Store].
+func (s *Store) Attempt(_ context.Context, ref verify.Ref, st verify.Stamp, now time.Time) (verify.Record, verify.SubjectState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.records[ref]
+	if !ok {
+		return verify.Record{}, verify.SubjectState{}, verify.ErrNotFound
+	}
+	sub := s.subject(r.Tenant, r.Subject)
+	if r.Effective(sub, now) != verify.StatePending {
+		return r.Hidden(), sub, nil
+	}
+	r.Tries++
+	sub.Failures++
+	s.setSubject(r.Tenant, r.Subject, sub)
+	s.emit(r.Event(st, now))
+	if sub.Failures == r.LockAfter {
+		s.emit(r.Event(verify.Stamp{ID: st.ID + "-locked", Kind: verify.EventLocked, By: st.By}, now))
+	}
+	return *r, sub, nil
+}
+
+// Finish implements [verify.Store].
+func (s *Store) Finish(_ context.Context, ref verify.Ref, version int64, o verify.Outcome, now time.Time) (verify.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.records[ref]
+	switch {
+	case !ok:
+		return verify.Record{}, verify.ErrNotFound
+	case r.State != verify.StatePending:
+		return verify.Record{}, verify.ErrNotPending
+	case r.Version != version:
+		return verify.Record{}, verify.ErrConflict
+	}
+	sub := s.subject(r.Tenant, r.Subject)
+	if o.State == verify.StateConfirmed {
+		if !now.Before(r.ExpiresAt) {
+			return verify.Record{}, verify.ErrNotPending
+		}
+		if sub.FrozenUntil.After(now) {
+			return verify.Record{}, verify.ErrFrozen
+		}
+		sub.Failures = 0
+		for _, k := range r.Refund {
+			if c, ok := s.counters[k]; ok && c.n > 0 && now.Before(c.end) {
+				c.n--
+			}
+		}
+	}
+	r.Version++
+	r.State, r.DecidedAt, r.ProofUntil = o.State, now, o.ProofUntil
+	s.emit(r.Event(o.Stamp, now))
+	if !o.FreezeUntil.IsZero() {
+		sub.FrozenUntil = o.FreezeUntil
+		s.emit(r.Event(o.FreezeStamp, now))
+	}
+	s.setSubject(r.Tenant, r.Subject, sub)
+	return r.Hidden(), nil
+}
+
+// Renew implements [verify.Store].
+func (s *Store) Renew(_ context.Context, ref verify.Ref, version int64, n verify.Renewal, limits []verify.Limit, now time.Time) (verify.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.records[ref]
+	switch {
+	case !ok:
+		return verify.Record{}, verify.ErrNotFound
+	case !r.Renewable(now):
+		return verify.Record{}, verify.ErrNotPending
+	case r.Version != version:
+		return verify.Record{}, verify.ErrConflict
+	}
+	sub := s.subject(r.Tenant, r.Subject)
+	if sub.FrozenUntil.After(now) {
+		return verify.Record{}, verify.ErrFrozen
+	}
+	if sub.Failures >= r.LockAfter {
+		return verify.Record{}, verify.ErrLocked
+	}
+	refund, err := s.count(limits, now)
+	if err != nil {
+		return verify.Record{}, err
+	}
+	r.Renewed(n, refund)
+	s.emit(r.Event(n.Stamp, now))
+	return r.Hidden(), nil
+}
+
+// Hint implements [verify.Store].
+func (s *Store) Hint(_ context.Context, ref verify.Ref, st verify.Stamp, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.records[ref]
+	switch {
+	case !ok:
+		return verify.ErrNotFound
+	case r.State != verify.StatePending || !now.Before(r.ExpiresAt):
+		return verify.ErrNotPending
+	case r.Hinted:
+		return nil
+	}
+	r.Hinted = true
+	s.emit(r.Event(st, now))
+	return nil
+}
+
+// Redeem implements [verify.Store].
+func (s *Store) Redeem(_ context.Context, ref verify.Ref, by string, st verify.Stamp, now time.Time) (verify.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.records[ref]
+	if !ok {
+		return verify.Record{}, verify.ErrNotFound
+	}
+	first, err := r.Redeemable(s.subject(r.Tenant, r.Subject), by, now)
+	if err != nil {
+		return verify.Record{}, err
+	}
+	if first {
+		r.RedeemedBy, r.RedeemedAt = by, now
+		r.Version++
+		s.emit(r.Event(st, now))
+	}
+	return r.Hidden(), nil
+}
+
+// Get implements [verify.Store].
+func (s *Store) Get(_ context.Context, ref verify.Ref) (verify.Record, verify.SubjectState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.records[ref]
+	if !ok {
+		return verify.Record{}, verify.SubjectState{}, verify.ErrNotFound
+	}
+	return r.Hidden(), s.subject(r.Tenant, r.Subject), nil
+}
+
+// List implements [verify.Store].
+func (s *Store) List(_ context.Context, q verify.Query) ([]verify.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit := q.Capped()
+	var out []verify.Record
+	for _, ref := range slices.Backward(s.order) {
+		r := s.records[ref]
+		if r.Tenant != q.Tenant || (q.Technician != "" && r.Technician != q.Technician) || (q.Subject != "" && r.Subject != q.Subject) {
+			continue
+		}
+		if !q.OpenAt.IsZero() && !r.Renewable(q.OpenAt) {
+			continue
+		}
+		out = append(out, r.Hidden())
+	}
+	slices.SortStableFunc(out, func(a, b verify.Record) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return out[:min(len(out), limit)], nil
+}
+
+// Subject implements [verify.Store].
+func (s *Store) Subject(_ context.Context, tenant mspkit.TenantID, subject string) (verify.SubjectState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subject(tenant, subject), nil
+}
+
+// ChangeSubject implements [verify.Store].
+func (s *Store) ChangeSubject(_ context.Context, tenant mspkit.TenantID, subject string, c verify.SubjectChange, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.subject(tenant, subject)
+	if c.FrozenUntil != nil {
+		sub.FrozenUntil = *c.FrozenUntil
+	}
+	if c.Unlock {
+		sub.Failures = 0
+	}
+	s.setSubject(tenant, subject, sub)
+	s.emit(verify.SubjectEvent(tenant, subject, c.Stamp, now))
+	return nil
+}
+
+// Events implements [verify.Store].
+func (s *Store) Events(_ context.Context, q verify.EventQuery) ([]verify.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []verify.Event
+	for _, e := range s.events {
+		if len(out) == q.Limit {
+			break
+		}
+		if !slices.Contains(q.Skip, e.Tenant) {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+// Ack implements [verify.Store].
+func (s *Store) Ack(_ context.Context, ids []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		known[id] = true
+	}
+	s.events = slices.DeleteFunc(s.events, func(e verify.Event) bool {
+		if known[e.ID] {
+			s.acked = append(s.acked, e)
+		}
+		return known[e.ID]
+	})
+	return nil
+}
+
+// Expire implements [verify.Store].
+func (s *Store) Expire(_ context.Context, now time.Time, limit int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, ref := range s.order {
+		if n == limit {
+			break
+		}
+		if r := s.records[ref]; r.State == verify.StatePending && !now.Before(r.ExpiresAt) {
+			r.Version++
+			r.State, r.DecidedAt = verify.StateExpired, now
+			s.emit(r.Event(verify.Stamp{ID: verify.NewEventID(), Kind: verify.EventExpired, By: verify.BySystem}, now))
+			n++
+		}
+	}
+	return n, nil
+}
+
+// DeleteExpired implements [verify.Store].
+func (s *Store) DeleteExpired(_ context.Context, before, now time.Time, limit int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, deleted := 0, 0
+	s.order = slices.DeleteFunc(s.order, func(ref verify.Ref) bool {
+		r := s.records[ref]
+		old := n < limit && r.State != verify.StatePending && r.DecidedAt.Before(before)
+		if old {
+			delete(s.records, ref)
+			n++
+		}
+		return old
+	})
+	deleted, n = n, 0
+	if deleted > 0 {
+		for k, v := range s.keys {
+			if _, ok := s.records[verify.Ref{Tenant: k.tenant, ID: v.id}]; !ok {
+				delete(s.keys, k)
+			}
+		}
+	}
+	s.acked = slices.DeleteFunc(s.acked, func(e verify.Event) bool {
+		old := n < limit && e.At.Before(before)
+		if old {
+			n++
+		}
+		return old
+	})
+	deleted, n = deleted+n, 0
+	for k, c := range s.counters {
+		if n < limit && !now.Before(c.end) {
+			delete(s.counters, k)
+			n++
+		}
+	}
+	return deleted + n, nil
+}
+
+// Enqueue implements [verify.Store].
+func (s *Store) Enqueue(_ context.Context, q verify.Queued, limits []verify.Limit, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.count(limits, now); err != nil {
+		return err
+	}
+	s.queue = append(s.queue, queued{Queued: q, due: now})
+	return nil
+}
+
+// Due implements [verify.Store].
+func (s *Store) Due(_ context.Context, now time.Time, lease time.Duration, limit int) ([]verify.Queued, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []verify.Queued
+	for i := range s.queue {
+		q := &s.queue[i]
+		if len(out) == limit || q.due.After(now) {
+			continue
+		}
+		q.due = now.Add(lease)
+		q.Attempts++
+		out = append(out, q.Queued)
+	}
+	return out, nil
+}
+
+// Done implements [verify.Store].
+func (s *Store) Done(_ context.Context, tenant mspkit.TenantID, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = slices.DeleteFunc(s.queue, func(q queued) bool { return q.Tenant == tenant && q.ID == id })
+	return nil
+}
+
+// count checks all limits and counts all of them, or none.
+func (s *Store) count(limits []verify.Limit, now time.Time) (refund []string, err error) {
+	for _, l := range limits {
+		c, ok := s.counters[l.Key]
+		if l.Max == 0 {
+			return nil, &verify.LimitError{Limit: l.Name, RetryAfter: l.Window}
+		}
+		if ok && now.Before(c.end) && c.n >= l.Max {
+			return nil, &verify.LimitError{Limit: l.Name, RetryAfter: c.end.Sub(now)}
+		}
+	}
+	for _, l := range limits {
+		c, ok := s.counters[l.Key]
+		if !ok || !now.Before(c.end) {
+			c = &counter{end: now.Add(l.Window)}
+			s.counters[l.Key] = c
+		}
+		c.n++
+		if l.Refund {
+			refund = append(refund, l.Key)
+		}
+	}
+	return refund, nil
+}
+
+func (s *Store) subject(tenant mspkit.TenantID, subject string) verify.SubjectState {
+	if sub, ok := s.subjects[key{tenant, subject}]; ok {
+		return *sub
+	}
+	return verify.SubjectState{}
+}
+
+func (s *Store) setSubject(tenant mspkit.TenantID, subject string, sub verify.SubjectState) {
+	if sub == (verify.SubjectState{}) {
+		delete(s.subjects, key{tenant, subject})
+		return
+	}
+	s.subjects[key{tenant, subject}] = &sub
+}
+
+func (s *Store) emit(e verify.Event) {
+	s.seq++
+	e.Seq = s.seq
+	s.events = append(s.events, e)
+}

@@ -1,0 +1,160 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Action is what the caller wants done, for example "reset-password". A proof is good for one action only.
+type Action string
+
+// The actions of [DefaultPolicy]. Hosts add their own.
+const (
+	ActionIdentify      Action = "identify"
+	ActionUnlock        Action = "unlock-account"
+	ActionResetPassword Action = "reset-password"
+	ActionResetMFA      Action = "reset-mfa"
+	ActionChangeContact Action = "change-contact"
+)
+
+// Assurance ranks how sure a confirmed verification makes us. Higher is surer; the gaps leave room. It follows
+// NIST SP 800-63B-4: e-mail is no authenticator of its own, text messages are restricted, and what is compared
+// by number match ranks above the same channel with a code that is read aloud.
+type Assurance int
+
+// The levels. A channel states the level that number match reaches on it; a code reaches one level less.
+const (
+	AssuranceNone      Assurance = 0
+	AssuranceUnproven  Assurance = 5 // a destination that was typed by hand or changed lately
+	AssuranceEmailCode Assurance = 10
+	AssuranceEmail     Assurance = 20
+	AssuranceSMSCode   Assurance = 30
+	AssuranceSMS       Assurance = 40
+	AssuranceTeamsCode Assurance = 50
+	AssuranceTeams     Assurance = 60
+	AssuranceSignIn    Assurance = 70
+	AssuranceStrong    Assurance = 80
+)
+
+// String names the level by the way that reaches it.
+func (a Assurance) String() string {
+	switch {
+	case a >= AssuranceStrong:
+		return "strong sign-in"
+	case a >= AssuranceSignIn:
+		return "sign-in"
+	case a >= AssuranceTeams:
+		return "Teams with number match"
+	case a >= AssuranceTeamsCode:
+		return "Teams code"
+	case a >= AssuranceSMS:
+		return "text message with number match"
+	case a >= AssuranceSMSCode:
+		return "text message code"
+	case a >= AssuranceEmail:
+		return "e-mail with number match"
+	case a >= AssuranceEmailCode:
+		return "e-mail code"
+	case a >= AssuranceUnproven:
+		return "unproven address"
+	default:
+		return "none"
+	}
+}
+
+// below returns the level that a code reaches where number match reaches a.
+func (a Assurance) below() Assurance { return max(a-10, AssuranceUnproven) }
+
+// Method is how the caller answers.
+type Method string
+
+const (
+	// MethodNumber is number match: the technician says three digits, the caller types them on the page or
+	// card that was sent to the address on record.
+	MethodNumber Method = "number"
+	// MethodCode is a code sent to the caller, who reads it to the technician.
+	MethodCode Method = "code"
+	// MethodWord is used when the caller verifies the technician: the caller types the words they hear.
+	MethodWord Method = "word"
+)
+
+// Way is one allowed combination of channel and method.
+type Way struct {
+	Channel string
+	Method  Method
+}
+
+// Rule says what one action needs.
+type Rule struct {
+	// Min is the least assurance.
+	Min Assurance
+	// Ways are the allowed ways, the preferred first. Empty allows every registered channel, number match
+	// before code, in the order of the subject's destinations.
+	Ways []Way
+	// Words names the action to the caller, by locale: {"en": "reset your password"}. "en" is required.
+	Words map[string]string
+}
+
+// Policy is a tenant's table from action to what it needs. An action that is not listed is refused.
+type Policy map[Action]Rule
+
+// DefaultPolicy needs e-mail with number match to identify somebody, a text message to unlock an account, a
+// text message with number match to reset a password, and Teams with number match or better for what hands
+// over an account for good.
+func DefaultPolicy() Policy {
+	return Policy{
+		ActionIdentify:      {Min: AssuranceEmail, Words: map[string]string{"en": "confirm who you are", "de": "Ihre Identität bestätigen"}},
+		ActionUnlock:        {Min: AssuranceSMSCode, Words: map[string]string{"en": "unlock your account", "de": "Ihr Konto entsperren"}},
+		ActionResetPassword: {Min: AssuranceSMS, Words: map[string]string{"en": "reset your password", "de": "Ihr Kennwort zurücksetzen"}},
+		ActionResetMFA:      {Min: AssuranceTeams, Words: map[string]string{"en": "reset your multi-factor sign-in", "de": "Ihre Mehr-Faktor-Anmeldung zurücksetzen"}},
+		ActionChangeContact: {Min: AssuranceTeams, Words: map[string]string{"en": "change your phone number or e-mail address on record", "de": "Ihre hinterlegte Telefonnummer oder E-Mail-Adresse ändern"}},
+	}
+}
+
+func (p Policy) validate() error {
+	var errs []error
+	for action, rule := range p {
+		if action == "" || len(action) > 64 {
+			errs = append(errs, fmt.Errorf("policy: action %q must have 1 to 64 characters: %w", action, ErrInvalid))
+		}
+		if rule.Words["en"] == "" {
+			errs = append(errs, fmt.Errorf("policy: action %q has no words for locale en: %w", action, ErrInvalid))
+		}
+		for _, w := range rule.Ways {
+			if w.Method != MethodNumber && w.Method != MethodCode {
+				errs = append(errs, fmt.Errorf("policy: action %q allows the unknown method %q: %w", action, w.Method, ErrInvalid))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r Rule) words(locale string) string { return byLocale(r.Words, locale) }
+
+func (r Rule) allows(w Way) bool {
+	if len(r.Ways) == 0 {
+		return w.Method == MethodNumber || w.Method == MethodCode
+	}
+	for _, way := range r.Ways {
+		if way == w {
+			return true
+		}
+	}
+	return false
+}
+
+// byLocale finds de-AT, then de, then en.
+func byLocale[T any](m map[string]T, locale string) T {
+	for tag := locale; tag != ""; {
+		if v, ok := m[tag]; ok {
+			return v
+		}
+		i := strings.LastIndexByte(tag, '-')
+		if i < 0 {
+			break
+		}
+		tag = tag[:i]
+	}
+	return m["en"]
+}

@@ -1,0 +1,261 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/token"
+)
+
+// PublicRequest is what somebody typed into the public form "is this call real?".
+type PublicRequest struct {
+	Tenant mspkit.TenantID
+	// Address is an e-mail address or phone number, as typed.
+	Address string
+	// From is the client's address, for the limit; the zero value shares one.
+	From netip.Addr
+}
+
+// Limits of the public form; they are counted for known and unknown addresses alike.
+const (
+	publicPerAddress = 3
+	publicPerClient  = 20
+	publicPerTenant  = 1000
+	publicGiveUp     = 10 * time.Minute
+	publicLease      = time.Minute
+)
+
+// RequestTechnician takes a request from the public form and returns before anybody has looked whether the
+// address is known: [Service.Run] looks later and sends a link to the address on record, if there is one. The
+// work and the answer are the same for every address. A [*LimitError] must be answered like success.
+func (s *Service) RequestTechnician(ctx context.Context, r PublicRequest) error {
+	return wrap("request technician verification", s.requestTechnician(ctx, r))
+}
+
+func (s *Service) requestTechnician(ctx context.Context, r PublicRequest) error {
+	if s.o.Lookup == nil {
+		return fmt.Errorf("the public form needs Options.Lookup: %w", ErrInvalid)
+	}
+	if err := r.Tenant.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	address := strings.TrimSpace(r.Address)
+	if address == "" || len(address) > 320 {
+		return fmt.Errorf("the address is empty or longer than 320 bytes: %w", ErrInvalid)
+	}
+	q := Queued{Tenant: r.Tenant, ID: token.Random(), At: s.o.Now()}
+	q.Sealed = s.secrets.queue.Seal([]byte(address), string(q.Tenant), q.ID)
+	hash := s.secrets.hash("public", strings.ToLower(address))
+	defer s.nudge()
+	return s.store.Enqueue(ctx, q, []Limit{
+		{Name: LimitRequests, Key: tenantKey(r.Tenant, "public-address", hash), Max: publicPerAddress, Window: time.Hour},
+		{Name: LimitRequests, Key: tenantKey(r.Tenant, "public-client", r.From.Unmap().String()), Max: publicPerClient, Window: time.Hour},
+		{Name: LimitRequests, Key: tenantKey(r.Tenant, "public", ""), Max: publicPerTenant, Window: time.Hour},
+	}, q.At)
+}
+
+// PublicTag returns the text that names a tenant in the address of its public form, without telling the tenant's
+// id. It is valid as long as the ring holds the key that was primary.
+func (s *Service) PublicTag(tenant mspkit.TenantID) string {
+	return s.secrets.public.Encode(token.NewSecret(), string(tenant))
+}
+
+// ParsePublicTag returns the tenant of a tag, or [ErrNotFound].
+func (s *Service) ParsePublicTag(tag string) (mspkit.TenantID, error) {
+	_, tenant, err := s.secrets.public.Decode(tag)
+	if err != nil {
+		return "", wrap("tag", ErrNotFound)
+	}
+	return mspkit.TenantID(tenant), nil
+}
+
+// Brand returns how a tenant looks and the locale it prefers, for pages that no challenge leads to.
+func (s *Service) Brand(ctx context.Context, tenant mspkit.TenantID) (mspkit.Brand, string, error) {
+	set, err := s.tenantSettings(ctx, tenant)
+	return set.Brand, set.Locale, wrap("brand", err)
+}
+
+// PublicForm reports whether the public form can be served: Options.Lookup is set and [Service.Run] is going in
+// this process, or RunOnce finished in the last five minutes. Without that, requests would be taken and never answered.
+func (s *Service) PublicForm() error {
+	if s.o.Lookup == nil {
+		return wrap("public form", fmt.Errorf("Options.Lookup is not set: %w", ErrInvalid))
+	}
+	if s.running.Load() == 0 && time.Since(time.Unix(0, s.ran.Load())) > 5*time.Minute {
+		return wrap("public form", errors.New("Service.Run is not running in this process"))
+	}
+	return nil
+}
+
+// Run hands events to the recorder, answers the public form, ends what has expired and deletes what is old, until
+// ctx ends; then it finishes the work in hand and returns nil. Failures are logged and tried again. Any number
+// of instances may run.
+func (s *Service) Run(ctx context.Context) error {
+	s.running.Add(1)
+	defer s.running.Add(-1)
+	pause := s.o.Poll
+	for ctx.Err() == nil {
+		if err := s.RunOnce(ctx); err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "verify: background work failed, it is tried again", slog.Any("error", err), slog.Duration("in", pause))
+			pause = min(pause*2, time.Minute)
+			s.sleep(ctx, pause, nil)
+			continue
+		}
+		pause = s.o.Poll
+		s.sleep(ctx, pause, s.wake)
+	}
+	return nil
+}
+
+func (s *Service) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wake:
+	case <-t.C:
+	}
+}
+
+const batch = 100
+
+// RunOnce does everything that is due once, for hosts that bring their own scheduler. It reports every failure
+// and still does the rest.
+func (s *Service) RunOnce(ctx context.Context) error {
+	now := s.o.Now()
+	var errs []error
+	for {
+		n, err := s.store.Expire(ctx, now, batch)
+		errs = append(errs, wrap("expire", err))
+		if n < batch || err != nil {
+			break
+		}
+	}
+	errs = append(errs, wrap("answer the public form", s.deliverDue(ctx)), wrap("hand over events", s.handOver(ctx)))
+	if _, err := s.store.DeleteExpired(ctx, now.Add(-s.o.Retention), now, 10*batch); err != nil {
+		errs = append(errs, wrap("delete", err))
+	}
+	err := errors.Join(errs...)
+	if err == nil {
+		s.ran.Store(time.Now().UnixNano())
+	}
+	return err
+}
+
+// handOver gives every stored event to the recorder, in order. Where the recorder fails, the tenant's later
+// events wait and those of other tenants go on. An event is acknowledged only after the recorder took it.
+func (s *Service) handOver(ctx context.Context) error {
+	var errs []error
+	q := EventQuery{Limit: batch}
+	for ctx.Err() == nil {
+		events, err := s.store.Events(ctx, q)
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		if len(events) == 0 {
+			break
+		}
+		failed := map[mspkit.TenantID]bool{}
+		taken := make([]string, 0, len(events))
+		for _, e := range events {
+			if failed[e.Tenant] {
+				continue
+			}
+			if err := s.record(ctx, e); err != nil {
+				failed[e.Tenant] = true
+				q.Skip = append(q.Skip, e.Tenant)
+				errs = append(errs, fmt.Errorf("event %s: %w", e.ID, err))
+				continue
+			}
+			taken = append(taken, e.ID)
+		}
+		actx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.DeliverTimeout)
+		err = s.store.Ack(actx, taken)
+		cancel()
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Service) record(ctx context.Context, e Event) error {
+	if s.o.Recorder != nil {
+		if err := s.o.Recorder.Record(ctx, e); err != nil {
+			return err
+		}
+	}
+	settler, ok := s.o.Channels[e.Channel].(Settler)
+	if !ok || !e.State.Final() {
+		return nil
+	}
+	r, _, err := s.store.Get(ctx, Ref{e.Tenant, e.Challenge})
+	if err == nil {
+		sctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
+		defer cancel()
+		err = settler.Settle(sctx, Receipt{ID: r.ReceiptID}, e.State)
+	}
+	if err != nil { // the outcome holds; only the old message keeps its looks
+		s.log.LogAttrs(ctx, slog.LevelWarn, "verify: a message could not be repainted", slog.String("channel", e.Channel), slog.Any("error", err))
+	}
+	return nil
+}
+
+// deliverDue looks up what the public form asked for and sends the links.
+func (s *Service) deliverDue(ctx context.Context) error {
+	if s.o.Lookup == nil {
+		return nil
+	}
+	due, err := s.store.Due(ctx, s.o.Now(), publicLease, batch)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, q := range due {
+		if err := s.answerPublic(ctx, q); err != nil {
+			errs = append(errs, err)
+			if s.o.Now().Sub(q.At) < publicGiveUp {
+				continue // Due hands it out again after the lease
+			}
+		}
+		errs = append(errs, s.store.Done(context.WithoutCancel(ctx), q.Tenant, q.ID))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Service) answerPublic(ctx context.Context, q Queued) error {
+	plain, err := s.secrets.queue.Open(q.Sealed, string(q.Tenant), q.ID)
+	if err != nil {
+		return nil //nolint:nilerr // it can never be opened, so it is dropped
+	}
+	address := string(plain)
+	r, err := s.o.Lookup(ctx, q.Tenant, address)
+	if err != nil || r == nil {
+		return err
+	}
+	// The address that was typed goes first, if it is on record.
+	ds := make([]Destination, 0, len(r.Subject.Destinations))
+	for _, d := range r.Subject.Destinations {
+		if strings.EqualFold(d.Address, address) {
+			ds = append([]Destination{d}, ds...)
+		} else {
+			ds = append(ds, d)
+		}
+	}
+	r.Subject.Destinations = ds
+	_, err = s.startTechnician(ctx, TechnicianRequest{
+		Tenant: q.Tenant, Subject: r.Subject, Call: r.Call, By: ByCaller, IdempotencyKey: "public/" + q.ID,
+	})
+	for _, final := range []error{ErrLimited, ErrFrozen, ErrLocked, ErrNoChannel, ErrInvalid, ErrConflict} {
+		if errors.Is(err, final) {
+			return nil // trying again would not help, and nobody may be told
+		}
+	}
+	return err
+}

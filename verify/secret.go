@@ -1,0 +1,234 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/seal"
+	"github.com/mspkit/mspkit/internal/token"
+)
+
+// secrets makes and checks everything that is keyed.
+type secrets struct {
+	box                        *seal.Box     // details of a record
+	queue                      *seal.Box     // queued deliveries
+	links                      *token.Codec  // link tokens
+	public                     *token.Codec  // tenant tags of public forms
+	keys                       *token.Codec  // delivery keys
+	answers, words, proofs, at *token.Hasher // MACs of answers, words and proofs; hashes of destinations and keys
+}
+
+func newSecrets(ring *mspkit.KeyRing) (*secrets, error) {
+	if ring == nil {
+		return nil, fmt.Errorf("a key ring is required: %w", ErrInvalid)
+	}
+	var s secrets
+	for _, b := range []struct {
+		box  **seal.Box
+		kind string
+	}{{&s.box, "verify/record"}, {&s.queue, "verify/queue"}} {
+		box, err := seal.New(ring, b.kind)
+		if err != nil {
+			return nil, err
+		}
+		*b.box = box
+	}
+	for _, c := range []struct {
+		codec **token.Codec
+		label string
+	}{{&s.links, "verify/link"}, {&s.public, "verify/public"}, {&s.keys, "verify/delivery"}} {
+		codec, err := token.NewCodec(ring, c.label)
+		if err != nil {
+			return nil, err
+		}
+		*c.codec = codec
+	}
+	for _, h := range []struct {
+		hasher **token.Hasher
+		label  string
+	}{{&s.answers, "verify/answer"}, {&s.words, "verify/word"}, {&s.proofs, "verify/proof"}, {&s.at, "verify/at"}} {
+		hasher, err := token.NewHasher(ring, h.label)
+		if err != nil {
+			return nil, err
+		}
+		*h.hasher = hasher
+	}
+	return &s, nil
+}
+
+// details is what a record holds sealed.
+type details struct {
+	Link       []byte    `json:"l"` // the random part of the link token
+	Number     string    `json:"n,omitempty"`
+	Word       string    `json:"w,omitempty"`
+	Address    string    `json:"a"`
+	Name       string    `json:"s,omitempty"`
+	Company    string    `json:"c,omitempty"`
+	Technician string    `json:"t,omitempty"`
+	Purpose    string    `json:"p,omitempty"`
+	Locale     string    `json:"o,omitempty"`
+	Fresh      bool      `json:"f,omitempty"`
+	InCall     bool      `json:"i,omitempty"`
+	CallBegan  time.Time `json:"b,omitzero"`
+	CallBy     Side      `json:"y,omitempty"`
+}
+
+func (s *secrets) seal(ref Ref, d details) ([]byte, error) {
+	plain, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	return s.box.Seal(plain, string(ref.Tenant), ref.ID), nil
+}
+
+func (s *secrets) open(r Record) (details, error) {
+	var d details
+	plain, err := s.box.Open(r.Sealed, string(r.Tenant), r.ID)
+	if err != nil {
+		return d, err
+	}
+	return d, json.Unmarshal(plain, &d)
+}
+
+// hash returns a text that names parts without telling them, under the primary key.
+func (s *secrets) hash(parts ...string) string {
+	sum, _ := s.at.Sum(s.at.Primary(), parts...) // the primary key is always there
+	return token.Text(sum)
+}
+
+func (s *secrets) answerMAC(keyID string, ref Ref, answer string) ([]byte, error) {
+	return s.answers.Sum(keyID, string(ref.Tenant), ref.ID, answer)
+}
+
+func (s *secrets) wordMAC(keyID string, ref Ref, word string) ([]byte, error) {
+	return s.words.Sum(keyID, string(ref.Tenant), ref.ID, word)
+}
+
+// Proof shows that a verification was confirmed. It is bound to tenant, subject, action, technician and ticket
+// and can be redeemed once. Reveal it only to pass it between the host's own programs.
+type Proof = mspkit.Redacted[string]
+
+// Expect is what a proof must be for. Every field must be what the verification was started with.
+type Expect struct {
+	Tenant     mspkit.TenantID
+	Subject    string
+	Action     Action
+	Technician string
+	Ticket     mspkit.Ticket
+}
+
+// proof returns the token of a confirmed record. It is derived, so that it need not be stored and every
+// instance returns the same one.
+func (s *secrets) proof(r Record) (Proof, error) {
+	sum, err := s.proofs.Sum(r.KeyID, r.ID, string(r.Tenant), r.Subject, string(r.Action), r.Technician, r.Ticket.System, r.Ticket.ID)
+	if err != nil {
+		return Proof{}, err
+	}
+	return mspkit.Redact(r.ID + "." + r.KeyID + "." + token.Text(sum)), nil
+}
+
+// checkProof returns the id of the challenge that p proves, if p is genuine and for e.
+func (s *secrets) checkProof(p Proof, e Expect) (string, error) {
+	id, rest, ok := strings.Cut(p.Reveal(), ".")
+	i := strings.LastIndexByte(rest, '.') // a key id may contain dots
+	if !ok || i < 0 {
+		return "", fmt.Errorf("it is malformed: %w", ErrProof)
+	}
+	want, err := s.proof(Record{
+		Ref: Ref{Tenant: e.Tenant, ID: id}, KeyID: rest[:i], Subject: e.Subject,
+		Action: e.Action, Technician: e.Technician, Ticket: e.Ticket,
+	})
+	if err != nil || !equal(want.Reveal(), p.Reveal()) {
+		return "", fmt.Errorf("it is not genuine, or not for this tenant, subject, action, technician and ticket: %w", ErrProof)
+	}
+	return id, nil
+}
+
+// normalizeDigits returns the decimal digits of s, of any script, as ASCII. Spaces and dashes are ignored,
+// anything else is ErrFormat.
+func normalizeDigits(s string) (string, error) {
+	if len(s) > 256 {
+		return "", fmt.Errorf("the code is too long: %w", ErrFormat)
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case unicode.Is(unicode.Nd, r):
+			b.WriteByte(byte('0' + digitValue(r)))
+		case unicode.IsSpace(r), r == '-', unicode.Is(unicode.Cf, r), unicode.Is(unicode.Pd, r):
+		default:
+			return "", fmt.Errorf("%q is not a digit: %w", r, ErrFormat)
+		}
+	}
+	if b.Len() == 0 {
+		return "", fmt.Errorf("nothing was typed: %w", ErrFormat)
+	}
+	return b.String(), nil
+}
+
+// digitValue returns the value of a decimal digit of any script. Unicode assigns the digits of a script in
+// ascending order in runs of ten, so the value is the distance to the start of its run; only the mathematical
+// digits put several runs into one range.
+func digitValue(r rune) rune {
+	for _, t := range unicode.Nd.R16 {
+		if rune(t.Lo) <= r && r <= rune(t.Hi) {
+			return (r - rune(t.Lo)) % 10
+		}
+	}
+	for _, t := range unicode.Nd.R32 {
+		if rune(t.Lo) <= r && r <= rune(t.Hi) {
+			return (r - rune(t.Lo)) % 10
+		}
+	}
+	return 0
+}
+
+// normalizeWord makes two spellings of the same words equal: letters in lower case, everything else is a
+// single space.
+func normalizeWord(s string) (string, error) {
+	if len(s) > 256 {
+		return "", fmt.Errorf("the words are too long: %w", ErrFormat)
+	}
+	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) })
+	if len(words) == 0 {
+		return "", fmt.Errorf("no words were typed: %w", ErrFormat)
+	}
+	return strings.Join(words, " "), nil
+}
+
+// group writes a code the way people read it: "123 456", "1234 5678".
+func group(code string) string {
+	half := (len(code) + 1) / 2
+	if len(code) < 6 {
+		return code
+	}
+	return code[:half] + " " + code[half:]
+}
+
+// mask shows enough of an address to recognise it, never enough to use it: "d•••@c•••.com", "••• 42".
+func mask(address string) string {
+	const dots = "•••"
+	if local, domain, ok := strings.Cut(address, "@"); ok {
+		last := ""
+		if i := strings.LastIndexByte(domain, '.'); i > 0 {
+			last = domain[i:]
+		}
+		return first(local) + dots + "@" + first(domain) + dots + last
+	}
+	digits := []rune(address)
+	if len(digits) < 6 {
+		return dots
+	}
+	return dots + " " + string(digits[len(digits)-2:])
+}
+
+func first(s string) string {
+	for _, r := range s {
+		return string(r)
+	}
+	return ""
+}

@@ -1,0 +1,419 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/cleantext"
+	"github.com/mspkit/mspkit/internal/token"
+)
+
+// Start checks the policy, counts the limits, stores the challenge and delivers the message. Where only the
+// delivery fails, it returns the challenge together with an [ErrDelivery]: it stands and can be renewed.
+//
+// Errors are [ErrInvalid], [ErrNoChannel], [*PolicyError], [*LimitError], [ErrFrozen], [ErrLocked],
+// [ErrConflict] (an idempotency key used for something else), [ErrDelivery], or a failure of the store.
+func (s *Service) Start(ctx context.Context, r StartRequest) (Challenge, error) {
+	c, err := s.start(ctx, r)
+	return c, wrap("start", err)
+}
+
+func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) {
+	set, err := s.tenantSettings(ctx, r.Tenant)
+	if err != nil {
+		return Challenge{}, err
+	}
+	if err := r.validate(); err != nil {
+		return Challenge{}, err
+	}
+	rule, ok := set.Policy[r.Action]
+	if !ok {
+		return Challenge{}, &PolicyError{Action: r.Action, Reason: fmt.Sprintf("the action %q is not in the policy of this tenant", r.Action)}
+	}
+	now := s.o.Now()
+	p, err := s.choose(set, rule, r, now)
+	if err != nil {
+		return Challenge{}, err
+	}
+	locale := or(r.Subject.Locale, set.Locale)
+	b := beginning{
+		tenant: r.Tenant, set: set, pick: p, now: now,
+		record: Record{
+			Kind: KindCaller, Method: p.way.Method, Channel: p.way.Channel, Subject: r.Subject.ID, Action: r.Action,
+			Technician: r.Technician.ID, Ticket: r.Ticket, Assurance: p.assurance,
+		},
+		details: details{
+			Name: r.Subject.Name, Company: r.Subject.Company, Technician: r.Technician.Name,
+			Purpose: rule.words(locale), Locale: locale, Fresh: p.fresh,
+		},
+		by: r.Technician.ID, key: r.IdempotencyKey,
+	}
+	return s.begin(ctx, b)
+}
+
+// StartTechnician sends the contact a link to a page on which they verify the technician: it shows who is
+// calling and asks for the words that the technician says. Errors are those of [Service.Start].
+func (s *Service) StartTechnician(ctx context.Context, r TechnicianRequest) (Challenge, error) {
+	c, err := s.startTechnician(ctx, r)
+	return c, wrap("start technician verification", err)
+}
+
+func (s *Service) startTechnician(ctx context.Context, r TechnicianRequest) (Challenge, error) {
+	set, err := s.tenantSettings(ctx, r.Tenant)
+	if err != nil {
+		return Challenge{}, err
+	}
+	if err := r.Subject.validate(); err != nil {
+		return Challenge{}, err
+	}
+	if r.By == "" {
+		return Challenge{}, fmt.Errorf("who asks for the verification must be named (By): %w", ErrInvalid)
+	}
+	call := r.Call
+	if call == nil {
+		call = &Call{}
+	} else if err := errors.Join(validID("technician id", call.Technician.ID), call.Ticket.Validate()); err != nil {
+		return Challenge{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	p, err := s.destination(r.Subject, r.Channel)
+	if err != nil {
+		return Challenge{}, err
+	}
+	now := s.o.Now()
+	b := beginning{
+		tenant: r.Tenant, set: set, pick: p, now: now,
+		record: Record{
+			Kind: KindTechnician, Method: MethodWord, Channel: p.way.Channel, Subject: r.Subject.ID,
+			Technician: call.Technician.ID, Ticket: call.Ticket,
+		},
+		details: details{
+			Name: r.Subject.Name, Company: r.Subject.Company, Technician: call.Technician.Name,
+			Locale: or(r.Subject.Locale, set.Locale), InCall: r.Call != nil, CallBegan: call.Began, CallBy: call.By,
+		},
+		by: r.By, key: r.IdempotencyKey,
+	}
+	return s.begin(ctx, b)
+}
+
+func (r StartRequest) validate() error {
+	var errs []error
+	errs = append(errs, r.Subject.validate(), validID("technician id", r.Technician.ID), r.Ticket.Validate())
+	if strings.TrimSpace(r.Technician.Name) == "" {
+		errs = append(errs, errors.New("the technician needs a name, the caller is shown who asks"))
+	}
+	if r.Method != "" && r.Method != MethodNumber && r.Method != MethodCode {
+		errs = append(errs, fmt.Errorf("method %q cannot be asked for, use number or code", r.Method))
+	}
+	if len(r.IdempotencyKey) > 256 {
+		errs = append(errs, errors.New("the idempotency key has more than 256 bytes"))
+	}
+	return invalid(errs...)
+}
+
+func (u Subject) validate() error {
+	errs := []error{validID("subject id", u.ID)}
+	if len(u.Destinations) > 32 {
+		errs = append(errs, errors.New("the subject has more than 32 destinations"))
+	}
+	if len(u.Name) > 1024 || len(u.Company) > 1024 || len(u.Locale) > 35 {
+		errs = append(errs, errors.New("name, company or locale of the subject is too long"))
+	}
+	return invalid(errs...)
+}
+
+func validID(what, id string) error {
+	if err := mspkit.TenantID(id).Validate(); err != nil {
+		return fmt.Errorf("%s: %s", what, strings.TrimPrefix(err.Error(), "mspkit: tenant id "))
+	}
+	return nil
+}
+
+func invalid(errs ...error) error {
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// pick is a chosen way with everything that is needed to use it.
+type pick struct {
+	way       Way
+	channel   Channel
+	address   string // canonical
+	assurance Assurance
+	fresh     bool
+}
+
+// choose returns the first way that the policy allows, the request asks for and the subject has.
+func (s *Service) choose(set Settings, rule Rule, r StartRequest, now time.Time) (pick, error) {
+	var ways []Way
+	if len(rule.Ways) > 0 {
+		ways = rule.Ways
+	} else {
+		for _, m := range []Method{MethodNumber, MethodCode} {
+			for _, d := range r.Subject.Destinations {
+				ways = append(ways, Way{d.Channel, m})
+			}
+		}
+	}
+	refused := &PolicyError{Action: r.Action, Need: rule.Min}
+	var faults []error
+	tried := false
+	for _, w := range ways {
+		if (r.Channel != "" && w.Channel != r.Channel) || (r.Method != "" && w.Method != r.Method) || s.o.Channels[w.Channel] == nil {
+			continue
+		}
+		for _, d := range r.Subject.Destinations {
+			if d.Channel != w.Channel {
+				continue
+			}
+			tried = true
+			p := pick{way: w, channel: s.o.Channels[w.Channel], assurance: AssuranceUnproven}
+			if a, ok := p.channel.(Assured); ok {
+				p.assurance = a.Assurance()
+			}
+			if w.Method == MethodCode {
+				p.assurance = p.assurance.below()
+			}
+			p.assurance, p.fresh = set.Freshness.lower(p.assurance, d, now)
+			switch {
+			case p.fresh && set.Freshness.Refuse:
+				refused.Reason = fmt.Sprintf("the %s address was typed by hand or changed less than %d days ago", w.Channel, int(set.Freshness.MinAge/day))
+				continue
+			case p.assurance < rule.Min:
+				if refused.Reason == "" || p.assurance > refused.Have {
+					refused.Have = p.assurance
+					refused.Reason = fmt.Sprintf("%s needs %s or better, this would be %s", r.Action, rule.Min, p.assurance)
+					if p.fresh {
+						refused.Reason += fmt.Sprintf(", because the address was typed by hand or changed less than %d days ago", int(set.Freshness.MinAge/day))
+					}
+				}
+				continue
+			}
+			var err error
+			if p.address, err = canonical(p.channel, d.Address); err != nil {
+				faults = append(faults, fmt.Errorf("the %s address: %w", w.Channel, err))
+				continue
+			}
+			return p, nil
+		}
+	}
+	switch {
+	case len(faults) > 0:
+		return pick{}, invalid(faults...)
+	case refused.Reason != "":
+		return pick{}, refused
+	case r.Channel != "" && !tried && s.o.Channels[r.Channel] != nil && r.Subject.has(r.Channel):
+		return pick{}, &PolicyError{Action: r.Action, Need: rule.Min, Reason: fmt.Sprintf("the policy does not allow %s by %s", r.Action, strings.TrimSpace(r.Channel+" "+string(r.Method)))}
+	}
+	return pick{}, fmt.Errorf("the subject has no address for an allowed and registered channel: %w", ErrNoChannel)
+}
+
+func (u Subject) has(channel string) bool {
+	for _, d := range u.Destinations {
+		if d.Channel == channel {
+			return true
+		}
+	}
+	return false
+}
+
+// destination returns the first usable address of u, for messages that prove nothing about the contact.
+func (s *Service) destination(u Subject, channel string) (pick, error) {
+	var faults []error
+	for _, d := range u.Destinations {
+		ch := s.o.Channels[d.Channel]
+		if ch == nil || (channel != "" && channel != d.Channel) || d.TypedBy != "" {
+			continue
+		}
+		address, err := canonical(ch, d.Address)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("the %s address: %w", d.Channel, err))
+			continue
+		}
+		return pick{way: Way{d.Channel, MethodWord}, channel: ch, address: address}, nil
+	}
+	if len(faults) > 0 {
+		return pick{}, invalid(faults...)
+	}
+	return pick{}, fmt.Errorf("the subject has no address on record for a registered channel: %w", ErrNoChannel)
+}
+
+func canonical(ch Channel, address string) (string, error) {
+	if address = strings.TrimSpace(address); address == "" || len(address) > 320 {
+		return "", errors.New("is empty or longer than 320 bytes")
+	}
+	if c, ok := ch.(Canonicalizer); ok {
+		return c.Canonical(address)
+	}
+	return strings.ToLower(address), nil
+}
+
+// beginning is everything that Begin and the first delivery need.
+type beginning struct {
+	tenant  mspkit.TenantID
+	set     Settings
+	pick    pick
+	record  Record
+	details details
+	now     time.Time
+	by, key string
+}
+
+func (s *Service) begin(ctx context.Context, b beginning) (Challenge, error) {
+	secret := token.NewSecret()
+	r, d := &b.record, &b.details
+	r.Ref = Ref{Tenant: b.tenant, ID: token.ID(secret)}
+	d.Link, d.Address = secret[:], b.pick.address
+	d.Name = cleantext.Name(d.Name, cleantext.MaxName)
+	d.Company = cleantext.Name(d.Company, cleantext.MaxName)
+	d.Technician = cleantext.Name(d.Technician, cleantext.MaxName)
+	r.State, r.Sends, r.LockAfter = StatePending, 1, b.set.Limits.LockAfter
+	r.CreatedAt, r.ExpiresAt = b.now, b.now.Add(b.set.Limits.TTL)
+	code, err := s.newAnswer(r, d, b.set.Limits)
+	if err != nil {
+		return Challenge{}, err
+	}
+	n := NewChallenge{Record: *r, Stamp: stamp(EventStarted, b.by, "")}
+	if b.key != "" {
+		n.Idempotency = s.secrets.hash("idempotency", string(r.Tenant), string(r.Kind), b.key)
+		n.Fingerprint = s.secrets.hash("fingerprint", r.Subject, string(r.Action), r.Technician, r.Ticket.System, r.Ticket.ID)
+	}
+	stored, existing, err := s.store.Begin(ctx, n, s.limits(b.set, b.pick, r.Tenant, r.Subject), b.now)
+	if err != nil {
+		return Challenge{}, err
+	}
+	if existing {
+		return s.again(ctx, b, stored)
+	}
+	s.nudge()
+	stored, err = s.deliver(ctx, b.set, b.pick.channel, stored, *d, code)
+	c, cerr := s.challenge(stored, SubjectState{}, b.now, true)
+	return c, errors.Join(err, cerr)
+}
+
+// again answers a repeated Start. The first one is still at work, has finished, or died before it delivered.
+func (s *Service) again(ctx context.Context, b beginning, r Record) (Challenge, error) {
+	died := r.State == StatePending && r.Delivery == DeliveryPending && b.now.Sub(r.CreatedAt) > 2*s.o.DeliverTimeout
+	if !died {
+		return s.challenge(r, SubjectState{}, b.now, true)
+	}
+	return s.renew(ctx, RenewRequest{Ref: r.Ref, Technician: r.Technician, Send: true}, b.now)
+}
+
+// newAnswer puts a fresh number, code or word into r and d and returns the code, which is kept nowhere.
+func (s *Service) newAnswer(r *Record, d *details, l Limits) (code string, err error) {
+	r.KeyID = s.secrets.answers.Primary()
+	var answer string
+	d.Word = newWord(d.Locale)
+	switch r.Method {
+	case MethodNumber:
+		d.Number, r.MaxTries = token.Digits(3), l.NumberTries
+		answer = d.Number
+	case MethodCode:
+		code, r.MaxTries = token.Digits(l.CodeDigits), l.CodeTries
+		answer = code
+		d.Word = "" // a code message has no page, so nobody can be asked for a word
+	case MethodWord:
+		r.MaxTries = l.NumberTries
+		answer = d.Word
+	default:
+		return "", fmt.Errorf("method %q: %w", r.Method, ErrInvalid)
+	}
+	if r.MAC, err = s.secrets.answerMAC(r.KeyID, r.Ref, answer); err != nil {
+		return "", err
+	}
+	r.WordMAC = nil
+	if r.Method == MethodNumber {
+		if r.WordMAC, err = s.secrets.wordMAC(r.KeyID, r.Ref, d.Word); err != nil {
+			return "", err
+		}
+	}
+	r.Sealed, err = s.secrets.seal(r.Ref, *d)
+	return code, err
+}
+
+// limits returns the counters of one message. Keys begin with the tenant, except those of the destination.
+func (s *Service) limits(set Settings, p pick, tenant mspkit.TenantID, subject string) []Limit {
+	l := set.Limits
+	to := s.secrets.hash("destination", p.way.Channel, p.address)
+	var out []Limit
+	if l.Cooldown > 0 {
+		out = append(out, Limit{Name: LimitCooldown, Key: "destination/" + to + "/cooldown", Max: 1, Window: l.Cooldown})
+	}
+	if l.PerDestination > 0 {
+		out = append(out, Limit{Name: LimitDestination, Key: "destination/" + to + "/day", Max: l.PerDestination, Window: day})
+	}
+	if l.PerSubject > 0 {
+		out = append(out, Limit{Name: LimitSubject, Key: tenantKey(tenant, "subject", subject), Max: l.PerSubject, Window: day})
+	}
+	if b, ok := p.channel.(Budgeter); ok {
+		if scope, maximum, window := b.Budget(tenant, p.address); maximum >= 0 {
+			out = append(out, Limit{Name: LimitBudget, Key: tenantKey(tenant, "budget", p.way.Channel+"/"+scope), Max: maximum, Window: window, Refund: true})
+		}
+	}
+	return out
+}
+
+// tenantKey keeps tenants apart whatever their ids contain.
+func tenantKey(tenant mspkit.TenantID, what, id string) string {
+	return fmt.Sprintf("tenant/%d/%s/%s/%s", len(tenant), tenant, what, id)
+}
+
+// deliver hands the message to the channel and stores how far it came. It finishes storing even where ctx ends,
+// because the message is out by then.
+func (s *Service) deliver(ctx context.Context, set Settings, ch Channel, r Record, d details, code string) (Record, error) {
+	m := Delivery{
+		Ref: r.Ref, Kind: r.Kind, Method: r.Method, Key: s.deliveryKey(r), To: d.Address, Brand: set.Brand,
+		Locale: d.Locale, Name: d.Name, Company: d.Company, Technician: d.Technician, Ticket: cleanTicket(r.Ticket),
+		Purpose: d.Purpose, TTL: r.ExpiresAt.Sub(s.o.Now()).Round(time.Second),
+	}
+	if r.Method == MethodCode {
+		m.Code = mspkit.Redact(code)
+	} else {
+		m.Link = mspkit.Redact(s.link(r.Tenant, d))
+	}
+	dctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
+	receipt, err := ch.Deliver(dctx, m)
+	cancel()
+	status, st := DeliverySent, stamp(EventSent, ByChannel, "")
+	if err != nil {
+		status, st = DeliveryFailed, stamp(EventUndelivered, ByChannel, deliveryReason(err))
+		err = fmt.Errorf("%w: %w", ErrDelivery, err)
+	}
+	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.DeliverTimeout)
+	defer cancel()
+	if serr := s.store.Sent(sctx, r.Ref, receipt.ID, status, st, s.o.Now()); serr != nil {
+		return r, errors.Join(err, fmt.Errorf("store the delivery: %w", serr))
+	}
+	s.nudge()
+	r.Delivery, r.ReceiptID = status, receipt.ID
+	return r, err
+}
+
+func deliveryReason(err error) string {
+	var de *DeliveryError
+	if errors.As(err, &de) {
+		return cleantext.Line(de.Reason, 200)
+	}
+	return "the channel could not deliver"
+}
+
+func (s *Service) link(tenant mspkit.TenantID, d details) string {
+	return s.base + "/v/" + s.secrets.links.Encode(token.Secret(d.Link), string(tenant))
+}
+
+func cleanTicket(t mspkit.Ticket) mspkit.Ticket {
+	return mspkit.Ticket{System: cleantext.Name(t.System, cleantext.MaxName), ID: cleantext.Name(t.ID, cleantext.MaxName)}
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
