@@ -35,7 +35,7 @@ func ExampleTemplates_Render() {
 	// Subject: Contoso IT: your code for ticket 4711
 	// Hello Dana,
 	//
-	// you called us, and we want to be sure that it is you. This is your code:
+	// You called us, and we want to be sure that it is you. This is your code:
 	//
 	//     123 456
 	//

@@ -56,7 +56,8 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, fmt.Errorf("mail: address is too long: %w", mspkit.ErrInvalid)
 	}
 	p, err := netmail.ParseAddress(s)
-	if err != nil {
+	// net/mail also takes a group of one ("x: a@b;") and comments: the input must end in what was read.
+	if t := strings.TrimSpace(s); err != nil || t != p.Address && !strings.HasSuffix(t, "<"+p.Address+">") {
 		return Address{}, fmt.Errorf("mail: not an e-mail address: %w", mspkit.ErrInvalid)
 	}
 	a := Address{Name: p.Name, Email: p.Address}

@@ -8,9 +8,11 @@ import (
 	"html"
 	htmltemplate "html/template"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 
@@ -75,6 +77,17 @@ type parts struct {
 	html    *htmltemplate.Template
 }
 
+// builtin parses and tries the embedded templates once per process: they cannot change, and a host may build
+// many sets.
+var builtin = sync.OnceValues(func() (*layer, error) {
+	fsys, err := fs.Sub(defaults, "templates")
+	if err != nil {
+		return nil, err
+	}
+	t := &Templates{base: &layer{mails: map[string]parts{}}}
+	return t.base, t.load(t.base, "built-in", fsys)
+})
+
 // NewTemplates parses every file, checks that it names only what exists, that the link or code is shown and
 // stays out of the subject, and that nothing is loaded from the network, and renders each template once. All
 // faults are reported together, each with [ErrTemplate], the file and what to do.
@@ -82,16 +95,19 @@ func NewTemplates(o *TemplateOptions) (*Templates, error) {
 	if o == nil {
 		o = &TemplateOptions{}
 	}
-	builtin, err := fs.Sub(defaults, "templates")
+	std, err := builtin()
 	if err != nil {
 		return nil, err
 	}
-	t := &Templates{base: &layer{mails: map[string]parts{}}, tenants: map[mspkit.TenantID]*layer{}, fallback: strings.ToLower(o.Fallback)}
+	t := &Templates{
+		base:     &layer{layout: std.layout, mails: maps.Clone(std.mails)},
+		tenants:  map[mspkit.TenantID]*layer{},
+		fallback: strings.ToLower(o.Fallback),
+	}
 	if t.fallback == "" {
 		t.fallback = "en"
 	}
 	var errs []error
-	errs = append(errs, t.load(t.base, "built-in", builtin))
 	if o.Override != nil {
 		errs = append(errs, t.load(t.base, "override", o.Override))
 	}
@@ -117,7 +133,7 @@ func NewTemplates(o *TemplateOptions) (*Templates, error) {
 
 // load reads fsys into l, whose missing parts come from the base.
 func (t *Templates) load(l *layer, source string, fsys fs.FS) error {
-	files := map[string]string{}
+	files, newLayout := map[string]string{}, false
 	var errs []error
 	fail := func(file, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%w: %s: %s: %s", ErrTemplate, source, file, fmt.Sprintf(format, args...)))
@@ -149,6 +165,7 @@ func (t *Templates) load(l *layer, source string, fsys fs.FS) error {
 		} else if !shows(l.layout.Tree, "Content") {
 			fail(layoutFile, "does not show {{.Content}}: put it where the mail's own text belongs")
 		}
+		newLayout = true
 		delete(files, layoutFile)
 	}
 	type mail struct{ locale, name string }
@@ -159,9 +176,9 @@ func (t *Templates) load(l *layer, source string, fsys fs.FS) error {
 			mails = append(mails, m)
 		}
 	}
-	if l.layout != nil || l == t.base { // a new layout is tried with every mail that it will be laid around
-		for k := range t.base.mails {
-			m := mail{t.base.mails[k].locale, path.Base(k)}
+	if newLayout { // a new layout is tried with every mail that it will be laid around
+		for k, p := range t.base.mails {
+			m := mail{p.locale, path.Base(k)}
 			if !slices.Contains(mails, m) {
 				mails = append(mails, m)
 			}
@@ -180,6 +197,8 @@ func (t *Templates) load(l *layer, source string, fsys fs.FS) error {
 			own = true
 			if p.subject, err = parseText(stem+subjectPart, strings.TrimSpace(s), subjectFields); err != nil {
 				fail(stem+subjectPart, "%v", err)
+			} else if strings.ContainsAny(strings.TrimSpace(s), "\r\n") {
+				fail(stem+subjectPart, "has more than one line: keep the subject on one line")
 			}
 		}
 		if s, ok := files[stem+textPart]; ok {
@@ -269,8 +288,6 @@ func trial(name string, p parts, layout *htmltemplate.Template) error {
 		switch {
 		case strings.TrimSpace(subject) == "":
 			return errors.New("the subject is empty")
-		case strings.ContainsAny(subject, "\r\n"):
-			return errors.New("the subject has more than one line: keep it on one")
 		case !strings.Contains(text, want):
 			return fmt.Errorf("the text shows {{.%s}} only sometimes: move it out of the condition", required[name])
 		case !strings.Contains(html.UnescapeString(body), want):

@@ -80,7 +80,7 @@ func FuzzName(f *testing.F) {
 		for _, r := range out {
 			require.False(t, unicode.IsControl(r) || unicode.Is(unicode.Cf, r), "%U", r)
 		}
-		for _, tok := range strings.Fields(out) {
+		for tok := range strings.FieldsSeq(out) {
 			require.False(t, strings.HasPrefix(strings.ToLower(tok), "www."), out)
 		}
 		require.Equal(t, out, cleantext.Name(out, limit), "a second pass changes something")

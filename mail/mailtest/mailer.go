@@ -67,22 +67,26 @@ func (s *Mailer) Messages() []mail.Message {
 // Wait returns the messages once there are at least n, or the error of ctx.
 func (s *Mailer) Wait(ctx context.Context, n int) ([]mail.Message, error) {
 	for {
-		s.mu.Lock()
-		if len(s.sent) >= n {
-			defer s.mu.Unlock()
-			return append([]mail.Message(nil), s.sent...), nil
+		sent, changed := s.look()
+		if len(sent) >= n {
+			return sent, nil
 		}
-		if s.changed == nil {
-			s.changed = make(chan struct{})
-		}
-		changed := s.changed
-		s.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// look returns what was sent, and what is closed when there is more.
+func (s *Mailer) look() ([]mail.Message, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return append([]mail.Message(nil), s.sent...), s.changed
 }
 
 // Reset forgets messages and failures.

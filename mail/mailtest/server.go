@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ type ServerOptions struct {
 type Server struct {
 	o    ServerOptions
 	l    net.Listener
+	addr netip.AddrPort
 	tls  *tls.Config
 	pool *x509.CertPool
 	wg   sync.WaitGroup
@@ -109,16 +111,19 @@ func Start(o *ServerOptions) (*Server, error) {
 	if s.l, err = net.Listen("tcp", s.o.Addr); err != nil { //nolint:noctx // listening on loopback does not block
 		return nil, fmt.Errorf("mailtest: listen: %w", err)
 	}
+	if s.addr, err = netip.ParseAddrPort(s.l.Addr().String()); err != nil {
+		return nil, errors.Join(fmt.Errorf("mailtest: listen: %w", err), s.l.Close())
+	}
 	s.wg.Add(1)
 	go s.serve()
 	return s, nil
 }
 
 // Host returns the address that the server listens on.
-func (s *Server) Host() string { return s.l.Addr().(*net.TCPAddr).IP.String() }
+func (s *Server) Host() string { return s.addr.Addr().String() }
 
 // Port returns the port that the server listens on.
-func (s *Server) Port() int { return s.l.Addr().(*net.TCPAddr).Port }
+func (s *Server) Port() int { return int(s.addr.Port()) }
 
 // CertPool returns a pool that trusts the server's certificate and nothing else.
 func (s *Server) CertPool() *x509.CertPool { return s.pool.Clone() }

@@ -3,6 +3,7 @@ package mailtest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/subtle"
 	"crypto/tls"
 	"encoding/base64"
@@ -132,7 +133,9 @@ func (n *session) canStartTLS() bool { return !n.tls && !n.noTLS && !n.s.o.Impli
 
 func (n *session) startTLS() bool {
 	c := tls.Server(n.c, n.s.tls)
-	if c.Handshake() != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), n.s.o.Timeout)
+	defer cancel()
+	if c.HandshakeContext(ctx) != nil {
 		return false
 	}
 	n.c, n.r, n.tls = c, bufio.NewReaderSize(c, maxCommand), true
@@ -207,9 +210,9 @@ func (n *session) mail(arg string) (string, error) {
 	case !ok:
 		return "501 5.5.4 malformed address", nil
 	}
-	for _, p := range strings.Fields(params) {
+	for p := range strings.FieldsSeq(params) {
 		if v, ok := strings.CutPrefix(strings.ToUpper(p), "SIZE="); ok {
-			if size, err := strconv.Atoi(v); err != nil || size > n.s.o.MaxSize {
+			if size, bad := strconv.Atoi(v); bad != nil || size > n.s.o.MaxSize {
 				return "552 5.3.4 too large", nil
 			}
 		}
@@ -284,19 +287,21 @@ func (n *session) data() (string, error) {
 // body reads to the final dot. Lines must end in CRLF: a bare CR or LF is how a second message is smuggled in.
 func (n *session) body() (raw []byte, problem string, err error) {
 	var b bytes.Buffer
+	fresh := true // the line before ended in CRLF
 	for {
 		line, err := n.rawLine(maxTextLine)
 		if errors.Is(err, errTooLong) {
-			problem = "500 5.5.2 line too long"
+			problem, fresh = "500 5.5.2 line too long", true
 			continue
 		}
 		if err != nil {
 			return nil, "", err
 		}
 		text, crlf := bytes.CutSuffix(line, []byte("\r\n"))
-		if crlf && string(text) == "." {
+		if fresh && crlf && string(text) == "." {
 			return b.Bytes(), problem, nil
 		}
+		fresh = crlf
 		if !crlf || bytes.ContainsAny(text, "\r\n\x00") {
 			problem = "554 5.6.0 bare CR or LF"
 		}

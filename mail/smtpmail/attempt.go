@@ -49,7 +49,7 @@ func (m *Mailer) attempt(ctx context.Context, msg *mail.Message, id string) *Err
 	if failed := m.signIn(client); failed != nil {
 		return failed
 	}
-	return m.handOver(client, msg, id, time.Until(limit))
+	return m.handOver(client, msg, id)
 }
 
 func (m *Mailer) secure(client *smtp.Client) *Error {
@@ -92,7 +92,7 @@ func (m *Mailer) signIn(client *smtp.Client) *Error {
 	return nil
 }
 
-func (m *Mailer) handOver(client *smtp.Client, msg *mail.Message, id string, left time.Duration) *Error {
+func (m *Mailer) handOver(client *smtp.Client, msg *mail.Message, id string) *Error {
 	from := m.sender(msg)
 	// A server that takes SMTPUTF8 must bounce where the next one does not: ask for it only where it is needed.
 	foreign := !ascii(from.Email) || !ascii(msg.To.Email)
@@ -102,7 +102,7 @@ func (m *Mailer) handOver(client *smtp.Client, msg *mail.Message, id string, lef
 	}
 	// This client only speaks the transaction on the connection that we made: no NOOP before, no RSET after,
 	// whose failure would make a delivered message look like a failed one.
-	gm, err := gomail.NewClient(m.host, gomail.WithTimeout(max(left, time.Millisecond)), gomail.WithoutNoop(), gomail.WithoutRset())
+	gm, err := gomail.NewClient(m.host, gomail.WithTimeout(m.o.Timeout), gomail.WithoutNoop(), gomail.WithoutRset())
 	if err != nil {
 		return &Error{Step: "content", kinds: []error{mail.ErrRejected}}
 	}

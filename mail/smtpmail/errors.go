@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"strings"
 
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
@@ -32,17 +33,14 @@ type Error struct {
 
 // Error returns for example "smtpmail: recipient: 550 5.1.1: mail: rejected".
 func (e *Error) Error() string {
-	s := "smtpmail: " + e.Step
+	s := []string{"smtpmail", e.Step}
 	if e.Code != 0 {
-		s += fmt.Sprintf(": %d", e.Code)
-		if e.Enhanced != "" {
-			s += " " + e.Enhanced
-		}
+		s = append(s, strings.TrimSpace(fmt.Sprintf("%d %s", e.Code, e.Enhanced)))
 	}
 	for _, k := range e.kinds {
-		s += ": " + k.Error()
+		s = append(s, k.Error())
 	}
-	return s
+	return strings.Join(s, ": ")
 }
 
 // Unwrap returns what the error means, see the package's table.
@@ -113,9 +111,11 @@ func sendError(err error) *Error {
 		return byCode("content", code, enhanced, mail.ErrRejected)
 	case gomail.ErrGetSender, gomail.ErrGetRcpts, gomail.ErrNoUnencoded:
 		return &Error{Step: "content", kinds: []error{mail.ErrRejected}}
-	}
-	if code != 0 {
-		return byCode("result", code, enhanced, mail.ErrRejected)
+	case gomail.ErrSMTPDataClose, gomail.ErrSMTPReset, gomail.ErrAmbiguous:
+		// The message was complete: only a reply tells what became of it.
+		if code != 0 {
+			return byCode("result", code, enhanced, mail.ErrRejected)
+		}
 	}
 	return &Error{Step: "result", kinds: []error{mail.ErrAmbiguous}}
 }

@@ -157,7 +157,8 @@ func (m *Mailer) Send(ctx context.Context, msg *mail.Message) (mail.Receipt, err
 		if try >= m.o.Retries || !errors.Is(failed, mail.ErrTemporary) || ctx.Err() != nil {
 			return mail.Receipt{}, failed.withContext(ctx)
 		}
-		m.o.Logger.DebugContext(ctx, "smtpmail: trying again", "message", *msg, "try", try+1, "error", failed)
+		m.o.Logger.DebugContext(ctx, "smtpmail: trying again",
+			slog.Any("message", *msg), slog.Int("try", try+1), slog.Any("error", failed))
 		wait := time.NewTimer(m.o.RetryDelay << min(try, 10))
 		select {
 		case <-wait.C:
