@@ -155,7 +155,7 @@ func TestWriteTxDoesNotCommitPastAFailedStatement(t *testing.T) {
 			}}
 			bad := map[string]func(context.Context, *Tx) error{
 				"exec":  func(ctx context.Context, tx *Tx) error { _, err := tx.ExecContext(ctx, "BAD"); return err },
-				"query": func(ctx context.Context, tx *Tx) error { _, err := tx.QueryContext(ctx, "BAD"); return err }, //nolint:gocritic,rowserrcheck // fails, so there are no rows
+				"query": func(ctx context.Context, tx *Tx) error { _, err := tx.QueryContext(ctx, "BAD"); return err }, //nolint:gocritic,rowserrcheck,sqlclosecheck // fails, so there are no rows
 				"row":   func(ctx context.Context, tx *Tx) error { var n int; return tx.QueryRowContext(ctx, "BAD").Scan(&n) },
 			}
 			for name, run := range bad {
@@ -166,7 +166,7 @@ func TestWriteTxDoesNotCommitPastAFailedStatement(t *testing.T) {
 					require.ErrorIs(t, err, ErrFailed, name)
 					_, err = tx.Affected(ctx, "NEXT")
 					require.ErrorIs(t, err, ErrFailed, name)
-					_, err = tx.QueryContext(ctx, "NEXT") //nolint:gocritic,rowserrcheck // fails, so there are no rows
+					_, err = tx.QueryContext(ctx, "NEXT") //nolint:gocritic,rowserrcheck,sqlclosecheck // fails, so there are no rows
 					require.ErrorIs(t, err, ErrFailed, name)
 					require.Error(t, tx.QueryRowContext(ctx, "NEXT").Scan(new(int)), name)
 					return nil
