@@ -83,11 +83,11 @@ func newSite(t *testing.T, change func(*webpage.Options)) (*webpage.Site, *bytes
 		}},
 		{Name: "panic", Method: "GET", Pattern: "/panic/{token}", Kind: webpage.PageKind, Handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Cache-Control", "public")
-			panic("secret-4711")
+			panic("hunter-secret")
 		}},
 		{Name: "panic late", Method: "GET", Pattern: "/panic-late", Kind: webpage.PageKind, Handler: func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte("half"))
-			panic("secret-4711")
+			panic("hunter-secret")
 		}},
 	}, opts)
 	require.NoError(t, err)

@@ -11,8 +11,8 @@ import (
 	"net/url"
 	"path"
 	"runtime"
-	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mspkit/mspkit"
@@ -266,12 +266,26 @@ func (s *Site) recovered(v any, w *response, r *http.Request) {
 	if re, ok := v.(runtime.Error); ok {
 		what = re.Error()
 	}
-	s.log.ErrorContext(r.Context(), "webpage: panic", slog.String("panic", what), slog.String("stack", string(debug.Stack())))
+	s.log.ErrorContext(r.Context(), "webpage: panic", slog.String("panic", what), slog.String("stack", stack()))
 	if w.wrote {
 		panic(http.ErrAbortHandler) // a half-written response must not look complete
 	}
 	Headers{HTTPS: s.opts.HTTPS}.Apply(w.Header())
 	s.Error(w, r, http.StatusInternalServerError)
+}
+
+// stack names the functions and lines that led to a panic. Unlike debug.Stack it prints no arguments, and a
+// number that somebody was told may be one.
+func stack() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs)])
+	var b strings.Builder
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		b.WriteString(f.Function + " " + path.Base(f.File) + ":" + strconv.Itoa(f.Line) + "\n")
+	}
+	return b.String()
 }
 
 // response knows whether anything was written, and writes no body to HEAD.
