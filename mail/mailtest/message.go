@@ -29,6 +29,8 @@ type Message struct {
 	// TLS tells whether the mail came over TLS, User who had signed in.
 	TLS  bool
 	User string
+	// UTF8 tells whether the client asked for SMTPUTF8.
+	UTF8 bool
 	// At is when it arrived.
 	At time.Time
 	// Raw is what came over the wire, after removing the dots that SMTP adds.

@@ -50,6 +50,8 @@ type ServerOptions struct {
 	Password mspkit.Redacted[string]
 	// ImplicitTLS speaks TLS from the first byte, as port 465 does, instead of STARTTLS.
 	ImplicitTLS bool
+	// SMTPUTF8 takes addresses beyond ASCII (RFC 6531).
+	SMTPUTF8 bool
 	// MaxSize is the largest message in bytes: 0 means 1 MiB.
 	MaxSize int
 	// MaxConns is how many connections are served at once, others are closed: 0 means 50.

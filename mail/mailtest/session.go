@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ type session struct {
 	user  string
 	from  *string
 	to    []string
+	utf8  bool // of this message
 	noTLS bool
 }
 
@@ -84,6 +86,9 @@ func (n *session) command(verb, arg string) (string, error) {
 	case "EHLO":
 		n.from, n.to = nil, nil
 		ext := []string{"mailtest", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SIZE " + strconv.Itoa(n.s.o.MaxSize)}
+		if n.s.o.SMTPUTF8 {
+			ext = append(ext, "SMTPUTF8")
+		}
 		if n.canStartTLS() {
 			ext = append(ext, "STARTTLS")
 		}
@@ -218,6 +223,7 @@ func (n *session) mail(arg string) (string, error) {
 		}
 	}
 	n.from, n.to = &addr, nil
+	n.utf8 = n.s.o.SMTPUTF8 && slices.Contains(strings.Fields(strings.ToUpper(params)), "SMTPUTF8")
 	return "250 2.1.0 ok", nil
 }
 
@@ -266,7 +272,7 @@ func (n *session) data() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	m := Message{From: *n.from, To: n.to, TLS: n.tls, User: n.user, At: time.Now(), Raw: raw}
+	m := Message{From: *n.from, To: n.to, TLS: n.tls, User: n.user, UTF8: n.utf8, At: time.Now(), Raw: raw}
 	n.from, n.to = nil, nil
 	if problem != "" {
 		return problem, nil

@@ -3,11 +3,9 @@ package smtpmail
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	netmail "net/mail"
 	"slices"
 	"strings"
-	"time"
 
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
@@ -22,13 +20,10 @@ func (m *Mailer) attempt(ctx context.Context, msg *mail.Message, id string) *Err
 	if err != nil {
 		return byCode("connect", 0, "", nil)
 	}
-	limit, _ := ctx.Deadline() // Send sets one
-	var conn net.Conn = &boundedConn{Conn: raw, limit: limit}
-	defer func() { _ = conn.Close() }()
+	conn := raw
+	defer func() { _ = raw.Close() }()
+	// go-mail sets and extends deadlines of its own; closing the connection ends every wait when ctx does.
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
-	if err := conn.SetDeadline(limit); err != nil {
-		return byCode("connect", 0, "", nil)
-	}
 	if m.o.ImplicitTLS {
 		c := tls.Client(conn, m.tls)
 		if err := c.HandshakeContext(ctx); err != nil {
@@ -126,17 +121,12 @@ func (m *Mailer) build(from mail.Address, msg *mail.Message, id string) *gomail.
 	// RFC 3834 and Exchange: no out-of-office reply to a machine.
 	g.SetGenHeader("Auto-Submitted", "auto-generated")
 	g.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
-	g.SetBodyString(gomail.TypeTextPlain, crlf(msg.Text))
+	// Quoted-printable also makes every lone CR or LF a CRLF: a bare one is what mail smuggling is made of.
+	g.SetBodyString(gomail.TypeTextPlain, msg.Text)
 	if msg.HTML != "" {
-		g.AddAlternativeString(gomail.TypeTextHTML, crlf(msg.HTML))
+		g.AddAlternativeString(gomail.TypeTextHTML, msg.HTML)
 	}
 	return g
-}
-
-// crlf makes every line break CRLF: a lone CR or LF on the wire is what mail smuggling is made of.
-func crlf(s string) string {
-	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
-	return strings.ReplaceAll(s, "\n", "\r\n")
 }
 
 func ascii(s string) bool {
@@ -146,17 +136,4 @@ func ascii(s string) bool {
 		}
 	}
 	return true
-}
-
-// boundedConn keeps every deadline that go-mail sets within the one of the send.
-type boundedConn struct {
-	net.Conn
-	limit time.Time
-}
-
-func (c *boundedConn) SetDeadline(t time.Time) error {
-	if t.IsZero() || t.After(c.limit) {
-		t = c.limit
-	}
-	return c.Conn.SetDeadline(t)
 }

@@ -3,6 +3,7 @@ package smtpmail_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -283,13 +284,49 @@ func TestNothingInAMessageBecomesAHeaderOrACommand(t *testing.T) {
 	require.NotContains(t, got[0].Header, "Bcc")
 }
 
-func TestForeignAddressesNeedAServerThatTakesThem(t *testing.T) {
+func TestForeignAddressesNeedAServerThatTakesThemAndOthersDoNotAsk(t *testing.T) {
 	t.Parallel()
-	srv := start(t, nil)
 	msg := message()
 	msg.To.Email = "müller@client.example"
-	_, err := mailer(t, srv, smtpmail.Options{}).Send(t.Context(), msg)
+	_, err := mailer(t, start(t, nil), smtpmail.Options{}).Send(t.Context(), msg)
 	require.ErrorIs(t, err, mail.ErrRejected)
+
+	srv := start(t, &mailtest.ServerOptions{SMTPUTF8: true})
+	m := mailer(t, srv, smtpmail.Options{})
+	for _, msg := range []*mail.Message{msg, message()} {
+		_, err := m.Send(t.Context(), msg)
+		require.NoError(t, err)
+	}
+	got := srv.Messages()
+	require.True(t, got[0].UTF8)
+	require.Equal(t, []string{"müller@client.example"}, got[0].To)
+	require.False(t, got[1].UTF8, "a relay behind would have to bounce it")
+}
+
+func TestTLSIsAtLeast12(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	offered := make(chan []uint16, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_ = tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			offered <- h.SupportedVersions
+			return nil, errors.New("seen enough")
+		}}).HandshakeContext(t.Context())
+	}()
+	defer l.Close()
+	m, err := smtpmail.New("127.0.0.1", l.Addr().(*net.TCPAddr).Port, sender, &smtpmail.Options{ImplicitTLS: true, Retries: -1})
+	require.NoError(t, err)
+	_, err = m.Send(t.Context(), message())
+	require.Error(t, err)
+	for _, v := range <-offered {
+		require.GreaterOrEqual(t, v, uint16(tls.VersionTLS12))
+	}
 }
 
 func TestNewReportsEveryFault(t *testing.T) {
