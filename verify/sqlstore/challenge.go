@@ -1,0 +1,314 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/mspkit/mspkit/internal/sqlx"
+	"github.com/mspkit/mspkit/verify"
+)
+
+// Begin implements [verify.Store].
+func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verify.Limit, now time.Time) (verify.Record, bool, error) {
+	r, existing := rounded(n.Record), false
+	err := s.db.WriteTx(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		r, existing = rounded(n.Record), false
+		if err := s.lock(ctx, tx, r.Tenant); err != nil {
+			return err
+		}
+		if n.Idempotency != "" {
+			var fingerprint string
+			old, err := scanRecord(tx.QueryRowContext(ctx, s.q.repeat, r.Tenant, n.Idempotency), &fingerprint)
+			switch {
+			case err == nil && fingerprint != n.Fingerprint:
+				return verify.ErrConflict
+			case err == nil:
+				r, existing = old, true
+				return nil
+			case !errors.Is(err, sql.ErrNoRows):
+				return err
+			}
+		}
+		sub, err := s.subject(ctx, tx, r.Tenant, r.Subject)
+		if err == nil {
+			err = refused(r, sub, now)
+		}
+		if err != nil {
+			return err
+		}
+		r.Version, r.Refund = 1, refundable(limits)
+		added, err := tx.Affected(ctx, s.q.insert, r.Tenant, r.ID, r.Version, r.Kind, r.State, int64(r.Delivery), r.Method, r.Channel,
+			r.Subject, r.Action, r.Technician, r.Ticket.System, r.Ticket.ID, int64(r.Assurance), r.KeyID, present(r.Sealed), r.Tries, r.MaxTries, r.Sends,
+			r.LockAfter, flag(r.Hinted), encodeRefund(r.Refund), r.ReceiptID, sqlx.Micros(r.CreatedAt), sqlx.Micros(r.ExpiresAt),
+			sqlx.Micros(r.DecidedAt), sqlx.Micros(r.ProofUntil), r.RedeemedBy, sqlx.Micros(r.RedeemedAt),
+			present(r.MAC), present(r.WordMAC), null(n.Idempotency), n.Fingerprint)
+		if err != nil {
+			return err
+		}
+		if added == 0 {
+			return verify.ErrConflict
+		}
+		if err := s.count(ctx, tx, limits, now); err != nil {
+			return err
+		}
+		return s.emit(ctx, tx, r.Event(n.Stamp, now))
+	})
+	if err != nil {
+		return verify.Record{}, false, wrap("begin", err)
+	}
+	return r.Hidden(), existing, nil
+}
+
+// refused reports why nothing may be sent to the subject of r.
+func refused(r verify.Record, sub verify.SubjectState, now time.Time) error {
+	if sub.FrozenUntil.After(now) {
+		return verify.ErrFrozen
+	}
+	if sub.Failures >= r.LockAfter {
+		return verify.ErrLocked
+	}
+	return nil
+}
+
+// Sent implements [verify.Store].
+func (s *Store) Sent(ctx context.Context, ref verify.Ref, receiptID string, status verify.DeliveryStatus, st verify.Stamp, now time.Time) error {
+	_, err := s.change(ctx, "sent", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, _ verify.SubjectState) error {
+		if status <= r.Delivery {
+			return nil
+		}
+		r.Delivery, r.ReceiptID = status, receiptID
+		if _, err := tx.ExecContext(ctx, s.q.sent, int64(r.Delivery), r.ReceiptID, r.Tenant, r.ID); err != nil {
+			return err
+		}
+		return s.emit(ctx, tx, r.Event(st, now))
+	})
+	return err
+}
+
+// Attempt implements [verify.Store].
+func (s *Store) Attempt(ctx context.Context, ref verify.Ref, st verify.Stamp, now time.Time) (verify.Record, verify.SubjectState, error) {
+	var r verify.Record
+	var sub verify.SubjectState
+	err := s.db.WriteTx(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		if err := s.lock(ctx, tx, ref.Tenant); err != nil {
+			return err
+		}
+		var mac, wordMAC []byte
+		var err error
+		if r, sub, err = s.load(ctx, tx, s.q.attempt, ref, &mac, &wordMAC); err != nil {
+			return err
+		}
+		if r.Effective(sub, now) != verify.StatePending {
+			return nil
+		}
+		r.Tries++
+		sub.Failures++
+		if _, err := tx.ExecContext(ctx, s.q.tried, r.Tries, r.Tenant, r.ID); err != nil {
+			return err
+		}
+		if err := s.setSubject(ctx, tx, r.Tenant, r.Subject, sub); err != nil {
+			return err
+		}
+		if err := s.emit(ctx, tx, r.Event(st, now)); err != nil {
+			return err
+		}
+		if sub.Failures == r.LockAfter {
+			locked := verify.Stamp{ID: st.ID + "-locked", Kind: verify.EventLocked, By: st.By}
+			if err := s.emit(ctx, tx, r.Event(locked, now)); err != nil {
+				return err
+			}
+		}
+		r.MAC, r.WordMAC = mac, wordMAC
+		return nil
+	})
+	if err != nil { // not committed: the MACs must not leave
+		return verify.Record{}, verify.SubjectState{}, wrap("attempt", err)
+	}
+	return r, sub, nil
+}
+
+// Finish implements [verify.Store].
+func (s *Store) Finish(ctx context.Context, ref verify.Ref, version int64, o verify.Outcome, now time.Time) (verify.Record, error) {
+	return s.change(ctx, "finish", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, sub verify.SubjectState) error {
+		was := sub
+		switch {
+		case r.State != verify.StatePending:
+			return verify.ErrNotPending
+		case r.Version != version:
+			return verify.ErrConflict
+		}
+		if o.State == verify.StateConfirmed {
+			if !now.Before(r.ExpiresAt) {
+				return verify.ErrNotPending
+			}
+			if sub.FrozenUntil.After(now) {
+				return verify.ErrFrozen
+			}
+			sub.Failures = 0
+			for _, name := range r.Refund {
+				if _, err := tx.ExecContext(ctx, s.q.refund, name, sqlx.Micros(now)); err != nil {
+					return err
+				}
+			}
+		}
+		r.Version++
+		r.State, r.DecidedAt, r.ProofUntil = o.State, now, o.ProofUntil
+		if err := s.finished(ctx, tx, *r, o.Stamp, now); err != nil {
+			return err
+		}
+		if !o.FreezeUntil.IsZero() {
+			sub.FrozenUntil = o.FreezeUntil
+			if err := s.emit(ctx, tx, r.Event(o.FreezeStamp, now)); err != nil {
+				return err
+			}
+		}
+		if sub == was {
+			return nil
+		}
+		return s.setSubject(ctx, tx, r.Tenant, r.Subject, sub)
+	})
+}
+
+// finished stores the end of r and its event.
+func (s *Store) finished(ctx context.Context, tx *sqlx.Tx, r verify.Record, st verify.Stamp, now time.Time) error {
+	_, err := tx.ExecContext(ctx, s.q.finished, r.Version, r.State, sqlx.Micros(r.DecidedAt), sqlx.Micros(r.ProofUntil), r.Tenant, r.ID)
+	if err != nil {
+		return err
+	}
+	return s.emit(ctx, tx, r.Event(st, now))
+}
+
+// Renew implements [verify.Store].
+func (s *Store) Renew(ctx context.Context, ref verify.Ref, version int64, n verify.Renewal, limits []verify.Limit, now time.Time) (verify.Record, error) {
+	return s.change(ctx, "renew", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, sub verify.SubjectState) error {
+		switch {
+		case !r.Renewable(now):
+			return verify.ErrNotPending
+		case r.Version != version:
+			return verify.ErrConflict
+		}
+		if err := refused(*r, sub, now); err != nil {
+			return err
+		}
+		if err := s.count(ctx, tx, limits, now); err != nil {
+			return err
+		}
+		r.Renewed(n, refundable(limits))
+		_, err := tx.ExecContext(ctx, s.q.renewed, r.Version, r.State, sqlx.Micros(r.DecidedAt), r.KeyID, present(r.MAC),
+			present(r.WordMAC), present(r.Sealed), r.Tries, r.MaxTries, sqlx.Micros(r.ExpiresAt), r.Sends, flag(r.Hinted),
+			encodeRefund(r.Refund), int64(r.Delivery), r.ReceiptID, r.Tenant, r.ID)
+		if err != nil {
+			return err
+		}
+		return s.emit(ctx, tx, r.Event(n.Stamp, now))
+	})
+}
+
+// Hint implements [verify.Store].
+func (s *Store) Hint(ctx context.Context, ref verify.Ref, st verify.Stamp, now time.Time) error {
+	_, err := s.change(ctx, "hint", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, _ verify.SubjectState) error {
+		switch {
+		case r.State != verify.StatePending || !now.Before(r.ExpiresAt):
+			return verify.ErrNotPending
+		case r.Hinted:
+			return nil
+		}
+		r.Hinted = true
+		if _, err := tx.ExecContext(ctx, s.q.hinted, r.Tenant, r.ID); err != nil {
+			return err
+		}
+		return s.emit(ctx, tx, r.Event(st, now))
+	})
+	return err
+}
+
+// Redeem implements [verify.Store].
+func (s *Store) Redeem(ctx context.Context, ref verify.Ref, by string, st verify.Stamp, now time.Time) (verify.Record, error) {
+	return s.change(ctx, "redeem", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, sub verify.SubjectState) error {
+		first, err := r.Redeemable(sub, by, now)
+		if err != nil || !first {
+			return err
+		}
+		r.RedeemedBy, r.RedeemedAt = by, now
+		r.Version++
+		if _, err := tx.ExecContext(ctx, s.q.redeemed, r.Version, r.RedeemedBy, sqlx.Micros(now), r.Tenant, r.ID); err != nil {
+			return err
+		}
+		return s.emit(ctx, tx, r.Event(st, now))
+	})
+}
+
+// Get implements [verify.Store].
+func (s *Store) Get(ctx context.Context, ref verify.Ref) (verify.Record, verify.SubjectState, error) {
+	r, sub, err := s.load(ctx, s.db, s.q.get, ref)
+	return r, sub, wrap("get", err)
+}
+
+// List implements [verify.Store].
+func (s *Store) List(ctx context.Context, q verify.Query) ([]verify.Record, error) {
+	text, args := s.q.list, []any{q.Tenant}
+	if q.Technician != "" {
+		text, args = text+` AND c.technician = ?`, append(args, q.Technician)
+	}
+	if q.Subject != "" {
+		text, args = text+` AND c.subject = ?`, append(args, q.Subject)
+	}
+	if !q.OpenAt.IsZero() {
+		text, args = text+` AND c.expires_at > ? AND c.state IN ('pending', 'failed')`, append(args, sqlx.Micros(q.OpenAt))
+	}
+	text += ` ORDER BY c.created_at DESC, c.id DESC LIMIT ?`
+	rows, err := s.db.QueryContext(ctx, s.db.SQL(text), append(args, q.Capped())...)
+	if err != nil {
+		return nil, wrap("list", err)
+	}
+	out, err := all(rows, func(row scanner) (verify.Record, error) { return scanRecord(row) })
+	return out, wrap("list", err)
+}
+
+// change runs f on a record in one write transaction and returns the record as f left it, without MACs.
+func (s *Store) change(ctx context.Context, verb string, ref verify.Ref, f func(context.Context, *sqlx.Tx, *verify.Record, verify.SubjectState) error) (verify.Record, error) {
+	var r verify.Record
+	err := s.db.WriteTx(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		if err := s.lock(ctx, tx, ref.Tenant); err != nil {
+			return err
+		}
+		var sub verify.SubjectState
+		var err error
+		if r, sub, err = s.load(ctx, tx, s.q.get, ref); err != nil {
+			return err
+		}
+		return f(ctx, tx, &r, sub)
+	})
+	if err != nil {
+		return verify.Record{}, wrap(verb, err)
+	}
+	return rounded(r.Hidden()), nil
+}
+
+// load reads a record with what is kept of its subject, and more.
+func (s *Store) load(ctx context.Context, q sqlx.Querier, query string, ref verify.Ref, more ...any) (verify.Record, verify.SubjectState, error) {
+	var sub verify.SubjectState
+	var frozen int64
+	r, err := scanRecord(q.QueryRowContext(ctx, query, ref.Tenant, ref.ID), append([]any{&sub.Failures, &frozen}, more...)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = verify.ErrNotFound
+	}
+	sub.FrozenUntil = sqlx.Time(frozen)
+	return r, sub, err
+}
+
+// all reads every row and closes rows.
+func all[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
+	defer rows.Close() //nolint:errcheck // Err reports it
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,96 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mspkit/mspkit/internal/sqlx"
+	"github.com/mspkit/mspkit/verify"
+)
+
+// Dialect is a kind of database. The zero value is none, so that a host has to choose.
+type Dialect = sqlx.Dialect
+
+// The dialects.
+const (
+	// SQLite is SQLite 3.35 or newer.
+	SQLite = sqlx.SQLite
+	// Postgres is PostgreSQL 12 or newer.
+	Postgres = sqlx.Postgres
+)
+
+// The errors of migrations.
+var (
+	// ErrOutdated means that the tables are older than this release: run [Migrate].
+	ErrOutdated = sqlx.ErrOutdated
+	// ErrEdited means that a migration reads differently than when it ran.
+	ErrEdited = sqlx.ErrEdited
+)
+
+// Options say where the tables are. Nil and the zero value are fine. [New] and [Migrate] need the same ones.
+type Options struct {
+	// Prefix begins the name of every table and index: 1 to 24 of a-z, 0-9 and '_', a letter first. Empty
+	// means "mspkit_".
+	Prefix string
+	// Schema is the PostgreSQL schema of the tables. Empty means the connection's search path. SQLite has none.
+	Schema string
+}
+
+func (o *Options) internal() *sqlx.Options {
+	if o == nil {
+		return nil
+	}
+	return &sqlx.Options{Prefix: o.Prefix, Schema: o.Schema}
+}
+
+// Store is a [verify.Store] in an SQL database. Use [New].
+type Store struct {
+	db *sqlx.DB
+	q  *statements
+	o  Options
+}
+
+var _ verify.Store = (*Store)(nil)
+
+// checkWait is how long New waits for the database to tell its version.
+const checkWait = 10 * time.Second
+
+// New returns a store on the tables that [Migrate] made in db. It does not take db over: the host closes it. It
+// reads the version of the tables once and fails with [ErrOutdated] where they are missing or older than this
+// release; newer ones are fine. Within 10 seconds it fails where the database does not answer.
+func New(db *sql.DB, d Dialect, o *Options) (*Store, error) {
+	x, err := sqlx.New(db, d, o.internal())
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: new: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), checkWait)
+	defer cancel()
+	if err := x.Check(ctx, component, len(migrations)); err != nil {
+		return nil, fmt.Errorf("sqlstore: new: %w", err)
+	}
+	s := &Store{db: x, q: newStatements(x)}
+	if o != nil {
+		s.o = *o
+	}
+	return s, nil
+}
+
+// wrap names the verb where the database failed. What the store decided is returned as it is.
+func wrap(verb string, err error) error {
+	var limited *verify.LimitError
+	if err == nil || errors.As(err, &limited) {
+		return err
+	}
+	for _, decided := range []error{
+		verify.ErrNotFound, verify.ErrConflict, verify.ErrNotPending, verify.ErrFrozen, verify.ErrLocked,
+		verify.ErrProof, verify.ErrProofExpired, verify.ErrRedeemed,
+	} {
+		if errors.Is(err, decided) {
+			return err
+		}
+	}
+	return fmt.Errorf("sqlstore: %s: %w", verb, err)
+}
