@@ -301,7 +301,7 @@ func (s *Store) load(ctx context.Context, q sqlx.Querier, query string, ref veri
 
 // all reads every row and closes rows.
 func all[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
-	defer rows.Close() //nolint:errcheck // Err reports it
+	defer rows.Close()
 	var out []T
 	for rows.Next() {
 		v, err := scan(rows)

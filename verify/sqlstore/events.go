@@ -74,7 +74,11 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 	if err != nil {
 		return 0, wrap("expire", err)
 	}
-	tenants, err := all(rows, func(row scanner) (t mspkit.TenantID, err error) { return t, row.Scan(&t) })
+	tenants, err := all(rows, func(row scanner) (mspkit.TenantID, error) {
+		var t mspkit.TenantID
+		err := row.Scan(&t)
+		return t, err
+	})
 	if err != nil || len(tenants) == 0 {
 		return 0, wrap("expire", err)
 	}

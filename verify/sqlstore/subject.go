@@ -74,7 +74,7 @@ func (s *Store) lock(ctx context.Context, tx *sqlx.Tx, tenants ...mspkit.TenantI
 	keys := make([]int64, 0, len(tenants))
 	for _, t := range tenants {
 		sum := sha256.Sum256([]byte("mspkit verify\x00" + s.o.Schema + "\x00" + s.o.Prefix + "\x00" + string(t)))
-		keys = append(keys, int64(binary.BigEndian.Uint64(sum[:]))) //nolint:gosec // any 64 bits will do
+		keys = append(keys, int64(binary.BigEndian.Uint64(sum[:])))
 	}
 	slices.Sort(keys) // everybody in the same order, so that nobody waits in a circle
 	for _, k := range slices.Compact(keys) {
