@@ -260,7 +260,7 @@ func TestDeadlinesPerTryAndPerCall(t *testing.T) {
 func TestDeadlineCoversTheBody(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(200)
+		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}))

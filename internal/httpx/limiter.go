@@ -86,7 +86,7 @@ func (l *limiter) release(b *bucket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.users--
-	b.used = time.Now() //nolint:forbidigo // monotonic age within this process
+	b.used = time.Now()
 }
 
 // evict drops the keys that a fresh bucket would treat alike: nobody waits and a whole period has gone by.

@@ -141,7 +141,7 @@ func (c *call) try(r *http.Request) (*http.Response, error) {
 	if c.t.opts.TryTimeout > 0 {
 		stop = time.AfterFunc(c.t.opts.TryTimeout, func() { cancel(errTryTimeout) }).Stop
 	}
-	start := time.Now() //nolint:forbidigo // a duration for the log
+	start := time.Now()
 	resp, err := c.t.base.RoundTrip(r)
 	if !stop() && err == nil { // the headers came with the deadline: the body cannot be read any more
 		_ = resp.Body.Close()

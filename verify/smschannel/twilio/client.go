@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -144,6 +145,23 @@ func (c *Client) post(ctx context.Context, s *send, to, body string) error {
 	return fmt.Errorf("twilio: send: %w: %w", ErrAmbiguous, err)
 }
 
+// Status asks for the state of the message id, for hosts that Twilio cannot reach and for callbacks that were missed.
+func (c *Client) Status(ctx context.Context, id string) (Status, error) {
+	if !messageForm.MatchString(id) {
+		return Status{}, fmt.Errorf("twilio: status: no message id: %w", mspkit.ErrInvalid)
+	}
+	u := *c.messages
+	u.Path = strings.TrimSuffix(u.Path, ".json") + "/" + id + ".json"
+	var m message
+	if _, err := c.do(ctx, http.MethodGet, &u, nil, &m); err != nil {
+		return Status{}, fmt.Errorf("twilio: status: %w", err)
+	}
+	if m.SID != id || m.Status == "" || len(m.Status) > 32 {
+		return Status{}, errors.New("twilio: status: answer is about something else")
+	}
+	return Status{Account: c.account, MessageID: id, State: State(m.Status), ErrorCode: m.ErrorCode}.ranked(), nil
+}
+
 // message is what we need of Twilio's message resource
 // (https://www.twilio.com/docs/messaging/api/message-resource).
 type message struct {
@@ -152,11 +170,17 @@ type message struct {
 	Body        string `json:"body"`
 	Direction   string `json:"direction"`
 	DateCreated string `json:"date_created"`
+	Status      string `json:"status"`
+	ErrorCode   int    `json:"error_code"` // null is 0
 }
 
 // do sends one request and decodes a 2xx answer into v. status is 0 where there was none.
 func (c *Client) do(ctx context.Context, method string, u *url.URL, form url.Values, v any) (status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(form.Encode()))
+	var payload io.Reader
+	if form != nil {
+		payload = strings.NewReader(form.Encode())
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), payload)
 	if err != nil {
 		return 0, errors.New("request cannot be made") // the text of net/url holds the URL
 	}

@@ -86,6 +86,13 @@ func (s Status) Err() error {
 	return ErrUndeliverable
 }
 
+// ranked fills in what follows from state and code.
+func (s Status) ranked() Status {
+	s.Rank = s.State.Rank()
+	s.Permanent = s.Err() != nil && meaning(s.ErrorCode).permanent
+	return s
+}
+
 // HandlerOptions configures [NewStatusHandler].
 type HandlerOptions struct {
 	// Logger gets a warning for each refused callback. nil discards.
@@ -96,7 +103,8 @@ type HandlerOptions struct {
 const maxCallback = 64 << 10
 
 // StatusHandler receives status callbacks. It answers 204 when the receiver has taken the status, 403 to what is
-// not signed by the account, and 503 when the receiver failed.
+// not signed by the account, and 503 when the receiver failed. Twilio repeats a callback that was not taken only as
+// far as its account is set up to; [Client.Status] asks for what was missed.
 type StatusHandler struct {
 	account string
 	urls    []string
@@ -129,7 +137,10 @@ func NewStatusHandler(account, publicURL string, tokens []mspkit.Redacted[string
 	if receive == nil {
 		errs = append(errs, invalid("there is no receiver"))
 	}
-	return h, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 // spellings returns the URL as configured, and with and without its port where that is the default one: Twilio
@@ -212,11 +223,9 @@ func (h *StatusHandler) parse(body []byte, signature string) (s Status, code int
 		if err != nil {
 			return Status{}, http.StatusBadRequest, "error code"
 		}
-		s.ErrorCode = int(n) //nolint:gosec // 31 bits
+		s.ErrorCode = int(n)
 	}
-	s.Rank = s.State.Rank()
-	s.Permanent = s.Err() != nil && meaning(s.ErrorCode).permanent
-	return s, 0, ""
+	return s.ranked(), 0, ""
 }
 
 // signed compares with every token and every spelling of the URL, without stopping at the first that fits.
