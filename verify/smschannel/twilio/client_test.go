@@ -160,6 +160,17 @@ func TestCancelledSendIsAmbiguousAndTheNextCallWithItsKeyFindsIt(t *testing.T) {
 	require.Equal(t, srv.Messages()[0].SID, id)
 }
 
+func TestAKeyIsResentOnceWhateverOftenItIsCalled(t *testing.T) {
+	t.Parallel()
+	c, srv := start(t, nil, nil)
+	srv.Fail(2, twiliotest.LostBefore)
+	for range 3 {
+		_, err := c.SendText(t.Context(), number, text, "k")
+		require.ErrorIs(t, err, twilio.ErrAmbiguous)
+	}
+	require.Empty(t, srv.Messages(), "the server would have taken a third one")
+}
+
 func TestTheSameKeyNeverSendsTwice(t *testing.T) {
 	t.Parallel()
 	c, srv := start(t, nil, nil)
