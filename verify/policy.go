@@ -132,18 +132,6 @@ func (p Policy) validate() error {
 
 func (r Rule) words(locale string) string { return byLocale(r.Words, locale) }
 
-func (r Rule) allows(w Way) bool {
-	if len(r.Ways) == 0 {
-		return w.Method == MethodNumber || w.Method == MethodCode
-	}
-	for _, way := range r.Ways {
-		if way == w {
-			return true
-		}
-	}
-	return false
-}
-
 // byLocale finds de-AT, then de, then en.
 func byLocale[T any](m map[string]T, locale string) T {
 	for tag := locale; tag != ""; {

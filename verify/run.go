@@ -87,7 +87,7 @@ func (s *Service) PublicForm() error {
 	if s.o.Lookup == nil {
 		return wrap("public form", fmt.Errorf("Options.Lookup is not set: %w", ErrInvalid))
 	}
-	if s.running.Load() == 0 && time.Since(time.Unix(0, s.ran.Load())) > 5*time.Minute {
+	if s.running.Load() == 0 && s.o.Now().Sub(time.Unix(0, s.ran.Load())) > 5*time.Minute {
 		return wrap("public form", errors.New("Service.Run is not running in this process"))
 	}
 	return nil
@@ -143,7 +143,7 @@ func (s *Service) RunOnce(ctx context.Context) error {
 	}
 	err := errors.Join(errs...)
 	if err == nil {
-		s.ran.Store(time.Now().UnixNano())
+		s.ran.Store(s.o.Now().UnixNano())
 	}
 	return err
 }

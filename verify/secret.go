@@ -91,7 +91,8 @@ func (s *secrets) open(r Record) (details, error) {
 	if err != nil {
 		return d, err
 	}
-	return d, json.Unmarshal(plain, &d)
+	err = json.Unmarshal(plain, &d)
+	return d, err
 }
 
 // hash returns a text that names parts without telling them, under the primary key.
@@ -198,15 +199,6 @@ func normalizeWord(s string) (string, error) {
 		return "", fmt.Errorf("no words were typed: %w", ErrFormat)
 	}
 	return strings.Join(words, " "), nil
-}
-
-// group writes a code the way people read it: "123 456", "1234 5678".
-func group(code string) string {
-	half := (len(code) + 1) / 2
-	if len(code) < 6 {
-		return code
-	}
-	return code[:half] + " " + code[half:]
 }
 
 // mask shows enough of an address to recognise it, never enough to use it: "d•••@c•••.com", "••• 42".

@@ -60,7 +60,7 @@ type Service struct {
 	o        Options
 	log      *slog.Logger
 	wake     chan struct{}
-	ran      atomic.Int64 // when Run or RunOnce last finished a pass, Unix nanoseconds of the real clock
+	ran      atomic.Int64 // when RunOnce last finished without an error, in Unix nanoseconds
 	running  atomic.Int64 // how many Runs are going
 }
 
