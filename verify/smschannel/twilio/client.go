@@ -46,11 +46,13 @@ func New(accountSID string, auth Auth, from Sender, o *Options) (*Client, error)
 //
 // key names this send. A second call with the same key and number within the hour returns the id of the first,
 // looks the first up where its outcome was unclear, and sends where it was refused. An empty key is never
-// remembered. See the package comment for what happens to an ambiguous send, and for the errors.
+// remembered. Callbacks about the message bear the key as [Status.Key]; it must have at most 1024 bytes. See the package comment for what happens to an ambiguous send, and for the errors.
 func (c *Client) SendText(ctx context.Context, to, body, key string) (id string, err error) {
 	switch {
 	case !numberForm.MatchString(to):
 		return "", fmt.Errorf("twilio: send: recipient is not in E.164: %w", ErrInvalidNumber)
+	case len(key) > maxKey:
+		return "", fmt.Errorf("twilio: send: key has more than %d bytes: %w", maxKey, mspkit.ErrInvalid)
 	case body == "" || !utf8.ValidString(body) || utf8.RuneCountInString(body) > maxText:
 		return "", fmt.Errorf("twilio: send: text must be 1 to %d characters: %w", maxText, mspkit.ErrInvalid)
 	}
@@ -69,15 +71,15 @@ func (c *Client) SendText(ctx context.Context, to, body, key string) (id string,
 	}
 	if s.began.IsZero() { // nothing unclear from an earlier call
 		s.began, s.resent = c.opts.Now(), false
-		if err := c.post(ctx, s, to, body); err == nil || !errors.Is(err, ErrAmbiguous) {
+		if err := c.post(ctx, s, to, body, key); err == nil || !errors.Is(err, ErrAmbiguous) {
 			return s.sid, err
 		}
 	}
-	return c.resolve(ctx, s, to, body)
+	return c.resolve(ctx, s, to, body, key)
 }
 
 // resolve ends an unclear send: it finds the message, or sends it once more, or says that nobody knows.
-func (c *Client) resolve(ctx context.Context, s *send, to, body string) (string, error) {
+func (c *Client) resolve(ctx context.Context, s *send, to, body, key string) (string, error) {
 	sid, err := c.find(ctx, to, body, s.began)
 	switch {
 	case err != nil:
@@ -91,7 +93,7 @@ func (c *Client) resolve(ctx context.Context, s *send, to, body string) (string,
 		return "", fmt.Errorf("twilio: send: no trace of the message: %w", ErrAmbiguous)
 	}
 	s.resent = true
-	err = c.post(ctx, s, to, body)
+	err = c.post(ctx, s, to, body, key)
 	if err != nil && errors.Is(err, ErrAmbiguous) {
 		// The repeat is unclear as well: look once more, but send nothing.
 		if sid, lookup := c.find(ctx, to, body, s.began); lookup == nil && sid != "" {
@@ -104,7 +106,7 @@ func (c *Client) resolve(ctx context.Context, s *send, to, body string) (string,
 
 // post sends once. On success s has the id; on a clear refusal s is as if nothing had happened; otherwise the error
 // is ErrAmbiguous.
-func (c *Client) post(ctx context.Context, s *send, to, body string) error {
+func (c *Client) post(ctx context.Context, s *send, to, body, key string) error {
 	form := url.Values{"To": {to}, "Body": {body}}
 	set := func(k, v string) {
 		if v != "" {
@@ -113,7 +115,7 @@ func (c *Client) post(ctx context.Context, s *send, to, body string) error {
 	}
 	set("From", c.from.From)
 	set("MessagingServiceSid", c.from.MessagingServiceSID)
-	set("StatusCallback", c.opts.StatusCallback)
+	set("StatusCallback", withKey(c.opts.StatusCallback, key))
 	if c.opts.ValidityPeriod > 0 {
 		form.Set("ValidityPeriod", strconv.Itoa(int(c.opts.ValidityPeriod/time.Second)))
 	}

@@ -82,7 +82,7 @@ func TestSendTextSendsWhatWasConfigured(t *testing.T) {
 	require.Equal(t, text, got[0].Body)
 	require.Equal(t, service, got[0].MessagingServiceSID)
 	require.Equal(t, 5*time.Minute, got[0].Validity)
-	require.Equal(t, "https://msp.example/hooks/twilio", got[0].StatusCallback)
+	require.Equal(t, "https://msp.example/hooks/twilio?key=k", got[0].StatusCallback)
 	require.Equal(t, "discard", got[0].ContentRetention)
 	require.Equal(t, "obfuscate", got[0].AddressRetention)
 }

@@ -4,7 +4,13 @@
 //		&twilio.Options{StatusCallback: "https://msp.example/hooks/twilio"})
 //	id, err := client.SendText(ctx, "+15551234567", "Your code is …", "key-of-this-send")
 //
-// [NewStatusHandler] is the other direction: an http.Handler to be mounted where StatusCallback points.
+// [NewStatusHandler] is the other direction: an http.Handler to be mounted where StatusCallback points. The key of the
+// send comes back as [Status.Key]; with smschannel it names the challenge:
+//
+//	report := smschannel.Status(svc)
+//	h, err := twilio.NewStatusHandler(accountSID, callbackURL, tokens, func(ctx context.Context, s twilio.Status) error {
+//		return report(ctx, s.Key, string(s.State), s.Reason())
+//	}, nil)
 //
 // # Ambiguous sends
 //

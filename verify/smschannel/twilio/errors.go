@@ -95,3 +95,27 @@ func newError(status, code int) *Error {
 	}
 	return &Error{Code: code, Status: status, Permanent: permanent}
 }
+
+// Explain says why SendText failed, in words without a number or text that can be shown and stored, and whether
+// trying again cannot help. An error that is not of this package gives "".
+func (c *Client) Explain(err error) (reason string, permanent bool) {
+	api, refused := errors.AsType[*Error](err)
+	// First ErrAmbiguous, which may wrap the refusal of a lookup.
+	for _, known := range []error{
+		ErrAmbiguous, ErrInvalidNumber, ErrNotMobile, ErrOptedOut, ErrRegion, ErrSender, ErrAuth, ErrUndeliverable, ErrBlocked, ErrLimited,
+	} {
+		if errors.Is(err, known) {
+			if known == ErrAmbiguous {
+				return known.Error(), false
+			}
+			if refused && api.Code != 0 {
+				return fmt.Sprintf("%v (%d)", known, api.Code), api.Permanent
+			}
+			return known.Error(), known == ErrInvalidNumber || refused && api.Permanent
+		}
+	}
+	if refused {
+		return fmt.Sprintf("Twilio refused the message (status %d, code %d)", api.Status, api.Code), api.Permanent
+	}
+	return "", false
+}

@@ -46,7 +46,8 @@ type Options struct {
 	// ValidityPeriod is how long Twilio may try to deliver: set it to the life of the code in the text. 0 is 10
 	// minutes; negative leaves it to Twilio (10 hours). Others are 1 s to 10 h.
 	ValidityPeriod time.Duration
-	// StatusCallback is the public URL at which a [StatusHandler] is mounted. Empty asks for no callbacks.
+	// StatusCallback is the public URL at which a [StatusHandler] is mounted. The key of the send is added to it as
+	// the parameter "key". Empty asks for no callbacks.
 	StatusCallback string
 	// DiscardContent asks Twilio not to keep the text. The account must be entitled to it. An ambiguous send can
 	// then be resolved only where Twilio knows no message to that number at all.
@@ -102,7 +103,7 @@ func (c *Client) configure(auth Auth, o *Options) error {
 	check(err == nil, "base URL is not an https URL without user, query and fragment")
 	if c.opts.StatusCallback != "" {
 		_, err := parsePublicURL(c.opts.StatusCallback)
-		check(err == nil, "status callback is not an https URL")
+		check(err == nil, "status callback is not an https URL, or has a parameter key")
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -124,10 +125,10 @@ func (c *Client) configure(auth Auth, o *Options) error {
 }
 
 // parsePublicURL reads the address at which Twilio reaches us: https, or http on loopback for emulators. It may
-// have a query, which is part of what Twilio signs.
+// have a query, which is part of what Twilio signs, but no parameter "key": that one is ours.
 func parsePublicURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.User != nil || u.Fragment != "" {
+	if err != nil || u.User != nil || u.Fragment != "" || u.Query().Has(keyParam) {
 		return nil, mspkit.ErrInvalid
 	}
 	bare := *u

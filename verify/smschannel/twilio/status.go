@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/mspkit/mspkit"
 )
@@ -60,6 +62,9 @@ func (s State) Rank() int {
 type Status struct {
 	// Account and MessageID are SIDs; MessageID is what SendText returned.
 	Account, MessageID string
+	// Key is what SendText was given. It travels in the address of the callback, which the signature covers. It is
+	// empty in answers of [Client.Status] and where SendText was given none.
+	Key string
 	// State may be one that this package does not know.
 	State State
 	// Rank is State's rank, for receivers that compare in their store.
@@ -84,6 +89,21 @@ func (s Status) Err() error {
 		return err
 	}
 	return ErrUndeliverable
+}
+
+// Reason says why the message was not delivered, with Twilio's code and without the number, such as "the handset
+// could not be reached (30003)". It is empty where the message was not refused.
+func (s Status) Reason() string {
+	err := s.Err()
+	switch {
+	case s.State == Canceled:
+		return "the message was cancelled"
+	case err == nil:
+		return ""
+	case s.ErrorCode == 0:
+		return err.Error()
+	}
+	return fmt.Sprintf("%v (%d)", err, s.ErrorCode)
 }
 
 // ranked fills in what follows from state and code.
@@ -127,7 +147,7 @@ func NewStatusHandler(account, publicURL string, tokens []mspkit.Redacted[string
 		errs = append(errs, invalid("account SID is not AC and 32 hex digits"))
 	}
 	if u, err := parsePublicURL(publicURL); err != nil {
-		errs = append(errs, invalid("public URL is not an https URL"))
+		errs = append(errs, invalid("public URL is not an https URL, or has a parameter key"))
 	} else {
 		h.urls = spellings(publicURL, u)
 	}
@@ -185,7 +205,12 @@ func (h *StatusHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, code, "body")
 		return
 	}
-	s, code, why := h.parse(body, r.Header.Get("X-Twilio-Signature"))
+	key := r.URL.Query().Get(keyParam)
+	if len(key) > maxKey {
+		h.refuse(w, r, http.StatusBadRequest, "key")
+		return
+	}
+	s, code, why := h.parse(body, key, r.Header.Get("X-Twilio-Signature"))
 	if code != 0 {
 		h.refuse(w, r, code, why)
 		return
@@ -203,18 +228,18 @@ func (h *StatusHandler) refuse(w http.ResponseWriter, r *http.Request, code int,
 }
 
 // parse reads a callback. Nothing of it is believed before its signature is. A code of 0 means that s is good.
-func (h *StatusHandler) parse(body []byte, signature string) (s Status, code int, why string) {
+func (h *StatusHandler) parse(body []byte, key, signature string) (s Status, code int, why string) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		return Status{}, http.StatusBadRequest, "form"
 	}
-	if !h.signed(form, signature) {
+	if !h.signed(form, key, signature) {
 		return Status{}, http.StatusForbidden, "signature"
 	}
 	if form.Get("AccountSid") != h.account {
 		return Status{}, http.StatusForbidden, "account"
 	}
-	s = Status{Account: h.account, MessageID: form.Get("MessageSid"), State: State(form.Get("MessageStatus"))}
+	s = Status{Account: h.account, Key: key, MessageID: form.Get("MessageSid"), State: State(form.Get("MessageStatus"))}
 	if !messageForm.MatchString(s.MessageID) || s.State == "" || len(s.State) > 32 {
 		return Status{}, http.StatusBadRequest, "fields"
 	}
@@ -228,13 +253,32 @@ func (h *StatusHandler) parse(body []byte, signature string) (s Status, code int
 	return s.ranked(), 0, ""
 }
 
-// signed compares with every token and every spelling of the URL, without stopping at the first that fits.
-func (h *StatusHandler) signed(form url.Values, signature string) bool {
+// The key of a send travels as a parameter of the callback's address.
+const (
+	keyParam = "key"
+	maxKey   = 1 << 10
+)
+
+// withKey returns the address u for callbacks about the send named key.
+func withKey(u, key string) string {
+	if u == "" || key == "" {
+		return u
+	}
+	sep := "?"
+	if strings.Contains(u, "?") {
+		sep = "&"
+	}
+	return u + sep + keyParam + "=" + url.QueryEscape(key)
+}
+
+// signed compares with every token and every spelling of the URL, without stopping at the first that fits. Of the
+// request's own address only the key is looked at, because proxies change the rest.
+func (h *StatusHandler) signed(form url.Values, key, signature string) bool {
 	given, err := base64.StdEncoding.DecodeString(signature)
 	ok := 0
 	for _, token := range h.tokens {
 		for _, u := range h.urls {
-			ok |= subtle.ConstantTimeCompare(given, sign(token.Reveal(), u, form))
+			ok |= subtle.ConstantTimeCompare(given, sign(token.Reveal(), withKey(u, key), form))
 		}
 	}
 	return ok == 1 && err == nil
