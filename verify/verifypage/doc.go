@@ -21,7 +21,7 @@
 //
 // # Concurrency
 //
-// [Pages] is safe for concurrent use and has no state but its texts; any instance can answer any request.
+// [Pages] is safe for concurrent use and keeps nothing that another instance needs; any instance can answer any request.
 //
 // # Errors
 //

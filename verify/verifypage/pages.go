@@ -63,7 +63,8 @@ type Pages struct {
 	site     *webpage.Site
 	catalog  *webpage.Catalog
 	catalogs map[mspkit.TenantID]*webpage.Catalog
-	tags     sync.Map // TenantID to the tag that names its logo
+	mu       sync.Mutex
+	tags     map[mspkit.TenantID]string // the tags that name the logos
 }
 
 // New returns the pages of svc. It reports everything that is wrong with the options and their texts at once.
@@ -71,7 +72,7 @@ func New(svc *verify.Service, o *Options) (*Pages, error) {
 	if svc == nil {
 		return nil, fmt.Errorf("verifypage: a service is required: %w", verify.ErrInvalid)
 	}
-	p := &Pages{svc: svc, catalogs: map[mspkit.TenantID]*webpage.Catalog{}}
+	p := &Pages{svc: svc, catalogs: map[mspkit.TenantID]*webpage.Catalog{}, tags: map[mspkit.TenantID]string{}}
 	if o != nil {
 		p.o = *o
 	}
@@ -171,15 +172,14 @@ func (p *Pages) PublicURL(tenant mspkit.TenantID) string {
 }
 
 // texts returns the texts of a tenant: in locale where there is one, else as the browser wants.
-func (p *Pages) texts(r *http.Request, tenant mspkit.TenantID, locale string) (*webpage.Catalog, *webpage.Texts) {
-	c := p.catalogs[tenant]
-	if c == nil {
+func (p *Pages) texts(r *http.Request, tenant mspkit.TenantID, locale string) (c *webpage.Catalog, t *webpage.Texts) {
+	if c = p.catalogs[tenant]; c == nil {
 		c = p.catalog
 	}
-	if locale != "" {
-		return c, c.Texts(locale)
+	if t = c.Texts(locale); locale == "" {
+		t = c.Negotiate(strings.Join(r.Header.Values("Accept-Language"), ","), p.o.Locale)
 	}
-	return c, c.Negotiate(strings.Join(r.Header.Values("Accept-Language"), ","), p.o.Locale)
+	return c, t
 }
 
 // bound reports whether a request may see what belongs to tenant.
@@ -189,11 +189,12 @@ func (p *Pages) bound(r *http.Request, tenant mspkit.TenantID) bool {
 
 // tag names a tenant in the address of its logo. A tag is made once, so that browsers may keep the logo.
 func (p *Pages) tag(tenant mspkit.TenantID) string {
-	if tag, ok := p.tags.Load(tenant); ok {
-		return tag.(string) //nolint:forcetypeassert // only strings are stored
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tags[tenant] == "" {
+		p.tags[tenant] = p.svc.PublicTag(tenant)
 	}
-	tag, _ := p.tags.LoadOrStore(tenant, p.svc.PublicTag(tenant))
-	return tag.(string) //nolint:forcetypeassert // only strings are stored
+	return p.tags[tenant]
 }
 
 func (p *Pages) logo(ctx context.Context, tag string) ([]byte, error) {
@@ -207,6 +208,6 @@ func (p *Pages) logo(ctx context.Context, tag string) ([]byte, error) {
 
 // unavailable answers what is neither the visitor's fault nor known: nothing was confirmed.
 func (p *Pages) unavailable(w http.ResponseWriter, r *http.Request, what string, err error) {
-	p.log.WarnContext(r.Context(), "verifypage: "+what, slog.Any("error", err))
+	p.log.WarnContext(r.Context(), "verifypage: the answer was 503", slog.String("what", what), slog.Any("error", err))
 	p.site.Error(w, r, http.StatusServiceUnavailable)
 }
