@@ -126,13 +126,14 @@ func dialled(s string) (string, error) {
 // the region uses leads abroad; "00" is understood everywhere, because people write it everywhere.
 func (p phones) read(dial string) (*phonenumbers.PhoneNumber, error) {
 	abroad, international := "+"+strings.TrimPrefix(dial, "00"), strings.HasPrefix(dial, "00")
-	if strings.HasPrefix(dial, "+") {
+	switch {
+	case strings.HasPrefix(dial, "+"):
 		abroad, international = dial, true
-	} else if p.region != "" {
+	case p.region != "":
 		if n, err := phonenumbers.Parse(dial, p.region); err == nil && p.usable(n) {
 			return n, nil
 		}
-	} else if !international {
+	case !international:
 		return nil, errNumber("must begin with + and the country code")
 	}
 	if international {

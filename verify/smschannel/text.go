@@ -3,6 +3,7 @@ package smschannel
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -73,10 +74,7 @@ type part struct {
 }
 
 func compileAll(own map[string]Texts) (map[string]compiled, error) {
-	all := map[string]Texts{}
-	for locale, t := range builtin {
-		all[locale] = t
-	}
+	all := maps.Clone(builtin)
 	var errs []error
 	for locale, t := range own {
 		tag := strings.ToLower(strings.ReplaceAll(locale, "_", "-"))

@@ -99,19 +99,21 @@ func newError(status, code int) *Error {
 // Explain says why SendText failed, in words without a number or text that can be shown and stored, and whether
 // trying again cannot help. An error that is not of this package gives "".
 func (c *Client) Explain(err error) (reason string, permanent bool) {
+	if errors.Is(err, ErrAmbiguous) { // it may wrap the refusal of a lookup
+		return ErrAmbiguous.Error(), false
+	}
 	api, refused := errors.AsType[*Error](err)
-	// First ErrAmbiguous, which may wrap the refusal of a lookup.
 	for _, known := range []error{
-		ErrAmbiguous, ErrInvalidNumber, ErrNotMobile, ErrOptedOut, ErrRegion, ErrSender, ErrAuth, ErrUndeliverable, ErrBlocked, ErrLimited,
+		ErrInvalidNumber, ErrNotMobile, ErrOptedOut, ErrRegion, ErrSender, ErrAuth, ErrUndeliverable, ErrBlocked, ErrLimited,
 	} {
-		if errors.Is(err, known) {
-			if known == ErrAmbiguous {
-				return known.Error(), false
-			}
-			if refused && api.Code != 0 {
-				return fmt.Sprintf("%v (%d)", known, api.Code), api.Permanent
-			}
-			return known.Error(), known == ErrInvalidNumber || refused && api.Permanent
+		switch {
+		case !errors.Is(err, known):
+		case !refused: // our own check of the number
+			return known.Error(), errors.Is(known, ErrInvalidNumber)
+		case api.Code == 0:
+			return known.Error(), api.Permanent
+		default:
+			return fmt.Sprintf("%v (%d)", known, api.Code), api.Permanent
 		}
 	}
 	if refused {
