@@ -1,12 +1,10 @@
 package kill_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"testing"
 	"time"
@@ -36,8 +34,6 @@ type orders struct {
 	Key     string
 	Plan    plan
 }
-
-func splitLines(b []byte) iter.Seq[[]byte] { return bytes.SplitSeq(b, []byte("\n")) }
 
 // newService returns a service on store whose deliveries and events go to j.
 func newService(t *testing.T, store verify.Store, key string, j *journal, s *steps, ahead time.Duration) *verify.Service {
@@ -109,7 +105,7 @@ func other(code string) string {
 }
 
 // TestChild is the process that the parent starts and that kills itself; elsewhere it does nothing.
-func TestChild(t *testing.T) { //nolint:paralleltest // alone in its process
+func TestChild(t *testing.T) {
 	given := os.Getenv(childEnv)
 	if given == "" {
 		return

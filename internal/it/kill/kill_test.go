@@ -238,7 +238,7 @@ func (p *parent) consistent(r verify.Record, events []verify.Event) {
 			require.Equal(p, tries, e.Tries)
 		}
 	}
-	require.Equal(p, want, got, "%+v", r)
+	require.Equal(p, want, got, "%s is %s", r.Subject, r.State)
 	sub, err := p.store.Subject(p.Context(), tenant, r.Subject)
 	require.NoError(p, err)
 	if r.State == verify.StateConfirmed {

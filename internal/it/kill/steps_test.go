@@ -1,6 +1,7 @@
 package kill_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -122,16 +123,22 @@ type line struct {
 
 // journal is a file to which every process appends.
 type journal struct {
-	mu sync.Mutex
-	f  *os.File
+	f *os.File
+
+	mu    sync.Mutex
+	read  int64 // how far lines has come
+	known []line
 }
 
+// openJournal opens the journal; a process sees what is written from then on.
 func openJournal(t *testing.T, path string) *journal {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, f.Close()) })
-	return &journal{f: f}
+	info, err := f.Stat()
+	require.NoError(t, err)
+	return &journal{f: f, read: info.Size()}
 }
 
 // add writes l and waits until it is on the disk. A line that a kill tore is left behind by the line feed
@@ -143,23 +150,26 @@ func (j *journal) add(l line) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.f.Write([]byte("\n" + string(b) + "\n")); err != nil {
+	if _, err := j.f.WriteString("\n" + string(b) + "\n"); err != nil {
 		return err
 	}
 	return j.f.Sync()
 }
 
-// lines returns everything that was written so far.
+// lines returns everything that was written since the journal was opened.
 func (j *journal) lines(t *testing.T) []line {
 	t.Helper()
-	b, err := io.ReadAll(io.NewSectionReader(j.f, 0, 1<<40))
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	b, err := io.ReadAll(io.NewSectionReader(j.f, j.read, 1<<40))
 	require.NoError(t, err)
-	var out []line
-	for part := range splitLines(b) {
+	b = b[:bytes.LastIndexByte(b, '\n')+1]
+	j.read += int64(len(b))
+	for part := range bytes.SplitSeq(b, []byte("\n")) {
 		var l line
 		if json.Unmarshal(part, &l) == nil {
-			out = append(out, l)
+			j.known = append(j.known, l)
 		}
 	}
-	return out
+	return j.known
 }
