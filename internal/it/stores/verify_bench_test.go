@@ -169,25 +169,32 @@ func (x *bare) run(b *testing.B, statements []statement) {
 			}
 			continue
 		}
-		rows, err := x.conn.QueryContext(ctx, s.query, s.args...)
-		if err != nil {
+		if err := x.query(ctx, s); err != nil {
 			b.Fatal(s.query, err)
 		}
-		columns, _ := rows.Columns()
-		values := make([]any, len(columns))
-		for i := range values {
-			values[i] = new(any)
-		}
-		for rows.Next() {
-			if err := rows.Scan(values...); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if err := rows.Err(); err != nil {
-			b.Fatal(err)
-		}
-		rows.Close()
 	}
+}
+
+func (x *bare) query(ctx context.Context, s statement) error {
+	rows, err := x.conn.QueryContext(ctx, s.query, s.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	values := make([]any, len(columns))
+	for i := range values {
+		values[i] = new(any)
+	}
+	for rows.Next() {
+		if err := rows.Scan(values...); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // BenchmarkVerify measures Start and Check of a service. On SQLite each is followed by the same statements on

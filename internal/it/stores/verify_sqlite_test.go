@@ -1,7 +1,10 @@
 package stores_test
 
 import (
-	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,12 +44,67 @@ func TestVerifyStoreOnSQLite(t *testing.T) {
 	})
 }
 
-func TestVerifyStoreOnPostgres(t *testing.T) {
+func TestADatabaseFileThatVanishesConfirmsNothing(t *testing.T) {
 	t.Parallel()
-	verifytest.TestStore(t, func(t *testing.T) func() verify.Store {
-		t.Helper()
-		d := postgresSchema(t)
-		require.NoError(t, sqlstore.Migrate(context.Background(), d.open(t), d.dialect, &sqlstore.Options{Schema: d.schema}))
-		return func() verify.Store { return openVerify(t, d) }
-	})
+	d, ring := verifyFile(t), newRing(t)
+	db := d.open(t)
+	db.SetMaxIdleConns(-1) // every step opens the file anew
+	store, err := sqlstore.New(db, d.dialect, nil)
+	require.NoError(t, err)
+	desk := newDesk(t, between{store, func() error { return errors.Join(removeDatabase(d)...) }}, ring)
+	right := desk.begin(t, "dana")
+	res, err := desk.Check(t.Context(), right)
+	require.ErrorContains(t, err, "no such table")
+	require.Empty(t, res)
+	_, err = desk.Start(t.Context(), codeRequest("dana"))
+	require.ErrorContains(t, err, "no such table")
+	_, err = sqlstore.New(d.open(t), d.dialect, nil)
+	require.ErrorIs(t, err, sqlstore.ErrOutdated)
+}
+
+// removeDatabase removes the files of a SQLite database.
+func removeDatabase(d database) (errs []error) {
+	path, _, _ := strings.Cut(strings.TrimPrefix(d.dsn, "file:"), "?")
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + end); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+func TestAFullDiskLeavesNothingHalfDone(t *testing.T) {
+	t.Parallel()
+	d, ring := verifyFile(t), newRing(t)
+	full := d
+	full.dsn += "&_pragma=max_page_count(34)"
+	desk := newDesk(t, openVerify(t, full), ring)
+	started := 0
+	for ; started < 1000; started++ {
+		_, err := desk.Start(t.Context(), codeRequest(fmt.Sprint("subject-", started)))
+		if err != nil {
+			require.ErrorContains(t, err, "full")
+			break
+		}
+	}
+	require.NotZero(t, started)
+	require.Less(t, started, 1000)
+	store := openVerify(t, d) // the disk has room again
+	rs, err := store.List(t.Context(), verify.Query{Tenant: "contoso"})
+	require.NoError(t, err)
+	es, err := store.Events(t.Context(), verify.EventQuery{Limit: 10_000})
+	require.NoError(t, err)
+	events := map[string]int{}
+	for _, e := range es {
+		events[e.Challenge]++
+	}
+	require.Len(t, events, len(rs))
+	require.GreaterOrEqual(t, len(rs), started)
+	for _, r := range rs {
+		require.Equal(t, 1+int(r.Delivery), events[r.ID], "started, and sent where that is stored")
+	}
+	right := newDesk(t, store, ring)
+	res, err := right.Check(t.Context(), right.begin(t, "erin"))
+	require.NoError(t, err)
+	require.Equal(t, verify.StateConfirmed, res.State)
 }

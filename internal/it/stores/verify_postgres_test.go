@@ -1,0 +1,22 @@
+package stores_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mspkit/mspkit/verify"
+	"github.com/mspkit/mspkit/verify/sqlstore"
+	"github.com/mspkit/mspkit/verify/verifytest"
+)
+
+func TestVerifyStoreOnPostgres(t *testing.T) {
+	t.Parallel()
+	verifytest.TestStore(t, func(t *testing.T) func() verify.Store {
+		t.Helper()
+		d := postgresSchema(t)
+		require.NoError(t, sqlstore.Migrate(context.Background(), d.open(t), d.dialect, &sqlstore.Options{Schema: d.schema}))
+		return func() verify.Store { return openVerify(t, d) }
+	})
+}
