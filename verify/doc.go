@@ -5,8 +5,9 @@
 // contact types them there. With a code the contact reads the code to the technician. A confirmed verification
 // yields a [Proof], which the host redeems once before it does the action.
 //
+//	email, err := mailchannel.New(mailer, templates, nil)
 //	svc, err := verify.New(store, ring, "https://help.example/verify", verify.Same(settings), &verify.Options{
-//		Channels: map[string]verify.Channel{"email": mailchannel.New(mailer, templates, nil)},
+//		Channels: map[string]verify.Channel{"email": email},
 //	})
 //	c, err := svc.Start(ctx, verify.StartRequest{Tenant: "contoso", Subject: dana, Action: verify.ActionIdentify, Technician: jane})
 //	say(c.Number.Reveal())

@@ -396,8 +396,7 @@ func (s *Service) deliver(ctx context.Context, set Settings, ch Channel, r Recor
 }
 
 func deliveryReason(err error) string {
-	var de *DeliveryError
-	if errors.As(err, &de) {
+	if de, ok := errors.AsType[*DeliveryError](err); ok {
 		return cleantext.Line(de.Reason, 200)
 	}
 	return "the channel could not deliver"

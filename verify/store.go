@@ -55,13 +55,15 @@ type DeliveryStatus int
 const (
 	DeliveryPending DeliveryStatus = iota
 	DeliverySent
-	DeliveryDelivered
+	// DeliveryFailed is below DeliveryDelivered: a message that was given up may still arrive, and one that has
+	// arrived cannot fail any more.
 	DeliveryFailed
+	DeliveryDelivered
 )
 
 // String returns the status in one word.
 func (d DeliveryStatus) String() string {
-	return [...]string{"pending", "sent", "delivered", "failed"}[min(max(d, 0), 3)]
+	return [...]string{"pending", "sent", "failed", "delivered"}[min(max(d, 0), 3)]
 }
 
 // Record is a challenge as a store keeps it. Everything that could be misused is a MAC or sealed before it gets
@@ -246,8 +248,9 @@ type Store interface {
 	// counted together, or none of them is.
 	Begin(ctx context.Context, n NewChallenge, limits []Limit, now time.Time) (r Record, existing bool, err error)
 
-	// Sent stores how far the delivery came and, with the first one, the channel's receipt id. A status that is
-	// not higher than the stored one changes nothing and stores no event.
+	// Sent stores how far the delivery came and the channel's receipt id. A status that is not higher than the
+	// stored one stores no event and changes nothing, but for a receipt id where none is stored yet: a status
+	// may come before the channel has answered.
 	Sent(ctx context.Context, ref Ref, receiptID string, status DeliveryStatus, s Stamp, now time.Time) error
 
 	// Attempt counts a try and a failure of the subject, and only then hands out the MACs. Where
@@ -340,6 +343,19 @@ func (r Record) Redeemable(sub SubjectState, by string, now time.Time) (first bo
 		return false, ErrRedeemed
 	}
 	return true, nil
+}
+
+// Sent applies a delivery to r and reports whether r changed and whether that is an event.
+func (r *Record) Sent(receiptID string, status DeliveryStatus) (changed, event bool) {
+	if status > r.Delivery {
+		r.Delivery, r.ReceiptID = status, receiptID
+		return true, true
+	}
+	if r.ReceiptID == "" && receiptID != "" {
+		r.ReceiptID = receiptID
+		return true, false
+	}
+	return false, false
 }
 
 // Capped returns the limit of q within its bounds.

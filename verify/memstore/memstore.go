@@ -100,11 +100,9 @@ func (s *Store) Sent(_ context.Context, ref verify.Ref, receiptID string, status
 	if !ok {
 		return verify.ErrNotFound
 	}
-	if status <= r.Delivery {
-		return nil
+	if _, event := r.Sent(receiptID, status); event {
+		s.emit(r.Event(st, now))
 	}
-	r.Delivery, r.ReceiptID = status, receiptID
-	s.emit(r.Event(st, now))
 	return nil
 }
 
@@ -346,7 +344,7 @@ func (s *Store) Expire(_ context.Context, now time.Time, limit int) (int, error)
 func (s *Store) DeleteExpired(_ context.Context, before, now time.Time, limit int) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, deleted := 0, 0
+	n := 0
 	s.order = slices.DeleteFunc(s.order, func(ref verify.Ref) bool {
 		r := s.records[ref]
 		old := n < limit && r.State != verify.StatePending && r.DecidedAt.Before(before)
@@ -356,7 +354,8 @@ func (s *Store) DeleteExpired(_ context.Context, before, now time.Time, limit in
 		}
 		return old
 	})
-	deleted, n = n, 0
+	deleted := n
+	n = 0
 	if deleted > 0 {
 		for k, v := range s.keys {
 			if _, ok := s.records[verify.Ref{Tenant: k.tenant, ID: v.id}]; !ok {

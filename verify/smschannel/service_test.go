@@ -125,7 +125,7 @@ func TestAFailedDeliverySaysWhyAndCanBeSentAgain(t *testing.T) {
 	require.NoError(t, err)
 	first := w.text(t)
 	require.NoError(t, w.twilio.Deliver(t.Context(), first.SID, "undelivered", 30003))
-	require.NoError(t, w.twilio.Deliver(t.Context(), first.SID, "delivered", 0), "late and wrong: failed is the end")
+	require.NoError(t, w.twilio.Deliver(t.Context(), first.SID, "sent", 0), "late: it has no effect")
 	events := w.recorded(t)
 	require.Len(t, events, 3)
 	require.Equal(t, verify.EventUndelivered, events[2].Kind)

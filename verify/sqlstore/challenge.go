@@ -75,11 +75,11 @@ func refused(r verify.Record, sub verify.SubjectState, now time.Time) error {
 // Sent implements [verify.Store].
 func (s *Store) Sent(ctx context.Context, ref verify.Ref, receiptID string, status verify.DeliveryStatus, st verify.Stamp, now time.Time) error {
 	_, err := s.change(ctx, "sent", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, _ verify.SubjectState) error {
-		if status <= r.Delivery {
+		changed, event := r.Sent(receiptID, status)
+		if !changed {
 			return nil
 		}
-		r.Delivery, r.ReceiptID = status, receiptID
-		if _, err := tx.ExecContext(ctx, s.q.sent, int64(r.Delivery), r.ReceiptID, r.Tenant, r.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, s.q.sent, int64(r.Delivery), r.ReceiptID, r.Tenant, r.ID); err != nil || !event {
 			return err
 		}
 		return s.emit(ctx, tx, r.Event(st, now))

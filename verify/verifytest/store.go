@@ -357,6 +357,16 @@ func sentRises(s *suite) {
 	s.equal(got.ReceiptID, "m1", "receipt")
 	s.equal(got.Version, r.Version, "version: a delivery must not disturb an answer")
 	s.equal(s.kinds(), "started delivered", "events")
+	sent(verify.DeliveryFailed, "m4")
+	s.equal(s.get(r.Ref).Delivery, verify.DeliveryDelivered, "delivery after a late failure")
+
+	r = s.begin(s.fresh(contoso, "erin")) // the channel's answer comes after its callback
+	sent(verify.DeliveryFailed, "")
+	sent(verify.DeliveryDelivered, "")
+	sent(verify.DeliverySent, "m5")
+	got = s.get(r.Ref)
+	s.equal([]any{got.Delivery, got.ReceiptID}, []any{verify.DeliveryDelivered, "m5"}, "delivery that overtook its receipt")
+	s.equal(s.kinds(), "started delivered started undelivered delivered", "events")
 	s.is(s.Sent(s.Context(), verify.Ref{Tenant: contoso, ID: "none"}, "", verify.DeliverySent, s.stamp(verify.EventSent), s.now), verify.ErrNotFound)
 }
 

@@ -1,0 +1,411 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the host chooses the driver
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/mail"
+	"github.com/mspkit/mspkit/mail/mailtest"
+	"github.com/mspkit/mspkit/mail/smtpmail"
+	"github.com/mspkit/mspkit/verify"
+	"github.com/mspkit/mspkit/verify/mailchannel"
+	"github.com/mspkit/mspkit/verify/smschannel"
+	"github.com/mspkit/mspkit/verify/smschannel/twilio"
+	"github.com/mspkit/mspkit/verify/smschannel/twiliotest"
+	"github.com/mspkit/mspkit/verify/sqlstore"
+	"github.com/mspkit/mspkit/verify/verifypage"
+)
+
+// config is what the program is told from outside.
+type config struct {
+	dir, url string
+	log      *slog.Logger
+
+	smtpHost, smtpUser, smtpFrom string
+	smtpPort                     int
+	smtpPassword                 mspkit.Redacted[string]
+	smtpRoots                    *x509.CertPool // of the built-in server
+
+	twilioSID, twilioFrom string
+	twilioToken           mspkit.Redacted[string]
+	twilioURL             string // empty: the real one
+
+	publicURL                 string
+	demoEmail, demoPhone      string
+	realMail, realTextMessage bool
+}
+
+// configFromEnv reads the variables that README names.
+func configFromEnv(env func(string) string) (config, error) {
+	c := config{
+		smtpHost: env("MSPKIT_SMTP_HOST"), smtpUser: env("MSPKIT_SMTP_USER"), smtpFrom: env("MSPKIT_SMTP_FROM"), smtpPort: 587,
+		smtpPassword: mspkit.Redact(env("MSPKIT_SMTP_PASSWORD")),
+		twilioSID:    env("MSPKIT_TWILIO_ACCOUNT_SID"), twilioFrom: env("MSPKIT_TWILIO_FROM"), twilioToken: mspkit.Redact(env("MSPKIT_TWILIO_AUTH_TOKEN")),
+		publicURL: strings.TrimRight(env("MSPKIT_PUBLIC_URL"), "/"), demoEmail: env("MSPKIT_DEMO_EMAIL"), demoPhone: env("MSPKIT_DEMO_PHONE"),
+	}
+	var errs []error
+	if p := env("MSPKIT_SMTP_PORT"); p != "" {
+		n, err := strconv.Atoi(p)
+		if err != nil || n < 1 || n > 65535 {
+			errs = append(errs, errors.New("MSPKIT_SMTP_PORT must be a port number such as 587"))
+		}
+		c.smtpPort = n
+	}
+	c.realMail, c.realTextMessage = c.smtpHost != "", c.twilioSID != ""
+	if c.realMail && c.smtpFrom == "" {
+		errs = append(errs, errors.New("MSPKIT_SMTP_HOST needs MSPKIT_SMTP_FROM, the sender's address"))
+	}
+	if c.realTextMessage && (c.twilioToken.Reveal() == "" || c.twilioFrom == "") {
+		errs = append(errs, errors.New("MSPKIT_TWILIO_ACCOUNT_SID needs MSPKIT_TWILIO_AUTH_TOKEN and MSPKIT_TWILIO_FROM"))
+	}
+	return c, errors.Join(errs...)
+}
+
+func (c config) describe() string {
+	switch {
+	case c.realMail && c.realTextMessage:
+		return "Mails go to your SMTP server, text messages to Twilio."
+	case c.realMail:
+		return "Mails go to your SMTP server, text messages to the phone on the page."
+	case c.realTextMessage:
+		return "Text messages go to Twilio, mails to the mailbox on the page."
+	}
+	return "Mails and text messages arrive on the page, nothing leaves this machine."
+}
+
+// app is the host: it owns the database, the keys and the servers, and hands them to the packages.
+type app struct {
+	cfg     config
+	db      *sql.DB
+	verify  *verify.Service
+	pages   *verifypage.Pages
+	noter   *noter
+	mux     *http.ServeMux
+	people  []person
+	who     map[mspkit.TenantID]string // the address of each client's page "Is this call real?"
+	mailbox *mailtest.Server           // nil where mails go to a real server
+	phone   *twiliotest.Server         // nil where text messages go to Twilio
+	closers []func() error
+
+	mu       sync.Mutex
+	offset   time.Duration // how far the demo clock is ahead
+	calls    map[string]verify.Call
+	arrivals []arrival
+}
+
+// arrival is one message on the caller's phone or in their mailbox.
+type arrival struct {
+	device, to, from, subject, text string
+	at                              time.Time
+}
+
+func newApp(ctx context.Context, cfg config) (_ *app, err error) {
+	a := &app{cfg: cfg, mux: http.NewServeMux(), calls: map[string]verify.Call{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if cfg.log == nil {
+		a.cfg.log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(cfg.dir, 0o700); err != nil {
+		return nil, err
+	}
+	ring, err := loadKeys(filepath.Join(cfg.dir, "keys"))
+	if err != nil {
+		return nil, err
+	}
+	if a.db, err = sql.Open("sqlite", "file:"+filepath.Join(cfg.dir, "helpdesk.db")+"?_pragma=journal_mode(wal)&_pragma=busy_timeout(5000)&_pragma=synchronous(full)"); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, a.db.Close)
+	if err := sqlstore.Migrate(ctx, a.db, sqlstore.SQLite, nil); err != nil {
+		return nil, err
+	}
+	store, err := sqlstore.New(a.db, sqlstore.SQLite, nil)
+	if err != nil {
+		return nil, err
+	}
+	a.people = people(time.Now(), cfg.demoEmail, cfg.demoPhone)
+	a.noter = &noter{keys: map[string]bool{}, now: a.now}
+	email, err := a.mailChannel()
+	if err != nil {
+		return nil, err
+	}
+	sms, err := a.textChannel()
+	if err != nil {
+		return nil, err
+	}
+	base := or(cfg.publicURL, cfg.url) + "/verify"
+	a.verify, err = verify.New(store, ring, base, a.settings, &verify.Options{
+		Channels:  map[string]verify.Channel{"email": email, "sms": sms},
+		Recorder:  &recorder{noter: a.noter, person: a.person},
+		Authorize: a.authorize,
+		Lookup:    a.lookup,
+		Now:       a.now,
+		Logger:    a.cfg.log,
+		Poll:      250 * time.Millisecond,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if a.pages, err = verifypage.New(a.verify, &verifypage.Options{PublicForm: true, Now: a.now, Logger: a.cfg.log}); err != nil {
+		return nil, err
+	}
+	a.who = map[mspkit.TenantID]string{}
+	for tenant := range clients {
+		a.who[tenant] = a.pages.PublicURL(tenant)
+	}
+	a.mux.Handle("/verify/", http.StripPrefix("/verify", a.pages))
+	if err := a.statusCallbacks(); err != nil {
+		return nil, err
+	}
+	portal, err := a.portal()
+	if err != nil {
+		return nil, err
+	}
+	a.mux.Handle("/", portal)
+	return a, nil
+}
+
+func (a *app) close() error {
+	var errs []error
+	for _, c := range slices.Backward(a.closers) {
+		errs = append(errs, c())
+	}
+	a.closers = nil
+	return errors.Join(errs...)
+}
+
+// ServeHTTP refuses other hosts' names, so that a page elsewhere cannot reach the portal by DNS rebinding.
+func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	host := "http://" + r.Host
+	if host != a.cfg.url && (a.cfg.publicURL == "" || !strings.HasSuffix(a.cfg.publicURL, "://"+r.Host)) {
+		http.Error(w, "This program answers at "+a.cfg.url+" only.", http.StatusMisdirectedRequest)
+		return
+	}
+	// From outside only the callers' pages and Twilio's callbacks can be reached.
+	if host != a.cfg.url && !strings.HasPrefix(r.URL.Path, "/verify/") && r.URL.Path != "/twilio/status" {
+		http.NotFound(w, r)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// loadKeys reads the key ring, or makes one the first time. A real host keeps it in its secret store.
+func loadKeys(path string) (*mspkit.KeyRing, error) {
+	raw, err := os.ReadFile(path) //nolint:gosec // the folder is the user's choice
+	if errors.Is(err, os.ErrNotExist) {
+		key := mspkit.NewKey("k1")
+		raw = []byte(key.Export().Reveal() + "\n")
+		err = os.WriteFile(path, raw, 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("the key file %s can be read by others; make it 0600", path)
+	}
+	var keys []mspkit.Key
+	for line := range strings.Lines(string(raw)) {
+		k, err := mspkit.ParseKey(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		keys = append(keys, k)
+	}
+	return mspkit.NewKeyRing(keys...)
+}
+
+func (a *app) mailChannel() (verify.Channel, error) {
+	from := mail.Address{Name: "Northwind IT", Email: a.cfg.smtpFrom}
+	if !a.cfg.realMail {
+		server, err := mailtest.Start(nil)
+		if err != nil {
+			return nil, err
+		}
+		a.closers = append(a.closers, server.Close)
+		a.mailbox = server
+		server.Subscribe(func(m mailtest.Message) {
+			a.arrived(arrival{device: "mail", to: m.To[0], from: "Northwind IT", subject: m.Subject, text: m.Text, at: a.now()})
+		})
+		a.cfg.smtpHost, a.cfg.smtpPort, a.cfg.smtpRoots = server.Host(), server.Port(), server.CertPool()
+		from.Email = "helpdesk@northwind.example"
+	}
+	mailer, err := smtpmail.New(a.cfg.smtpHost, a.cfg.smtpPort, from, &smtpmail.Options{
+		User: a.cfg.smtpUser, Password: a.cfg.smtpPassword, RootCAs: a.cfg.smtpRoots,
+	})
+	if err != nil {
+		return nil, err
+	}
+	templates, err := mail.NewTemplates(nil)
+	if err != nil {
+		return nil, err
+	}
+	return mailchannel.New(mailer, templates, nil)
+}
+
+const demoAccount = "ACdeadbeefdeadbeefdeadbeefdeadbeef"
+
+func (a *app) textChannel() (verify.Channel, error) {
+	callback := ""
+	if a.cfg.publicURL != "" || !a.cfg.realTextMessage {
+		callback = or(a.cfg.publicURL, a.cfg.url) + "/twilio/status"
+	}
+	if !a.cfg.realTextMessage {
+		a.cfg.twilioSID, a.cfg.twilioToken, a.cfg.twilioFrom = demoAccount, mspkit.Redact(mspkit.NewKey("t").Export().Reveal()), "+12025550100"
+		server, err := twiliotest.New(a.cfg.twilioSID, a.cfg.twilioToken.Reveal(), &twiliotest.Options{AutoDeliver: true})
+		if err != nil {
+			return nil, err
+		}
+		if a.cfg.twilioURL, err = server.Start(); err != nil {
+			return nil, err
+		}
+		a.closers = append(a.closers, server.Close)
+		a.phone = server
+		server.Subscribe(func(m twiliotest.Message) {
+			if m.Status == "queued" {
+				a.arrived(arrival{device: "sms", to: m.To, from: "Northwind IT", text: m.Body, at: a.now()})
+			}
+		})
+	}
+	client, err := twilio.New(a.cfg.twilioSID, twilio.AuthToken(a.cfg.twilioToken.Reveal()), twilio.Sender{From: a.cfg.twilioFrom}, &twilio.Options{
+		BaseURL: a.cfg.twilioURL, StatusCallback: callback, Logger: a.cfg.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return smschannel.New(client, &smschannel.Options{Region: "US", Countries: []string{"US", "AT", "DE", "PT"}, AllowUnassigned: true})
+}
+
+// statusCallbacks lets Twilio report deliveries.
+func (a *app) statusCallbacks() error {
+	if a.cfg.publicURL == "" && a.cfg.realTextMessage {
+		return nil // Twilio cannot reach this machine
+	}
+	delivered := smschannel.Status(a.verify)
+	h, err := twilio.NewStatusHandler(a.cfg.twilioSID, or(a.cfg.publicURL, a.cfg.url)+"/twilio/status",
+		[]mspkit.Redacted[string]{a.cfg.twilioToken}, func(ctx context.Context, s twilio.Status) error {
+			return delivered(ctx, s.Key, string(s.State), s.Reason())
+		}, &twilio.HandlerOptions{Logger: a.cfg.log})
+	if err != nil {
+		return err
+	}
+	a.mux.Handle("/twilio/status", h)
+	return nil
+}
+
+// settings are the same for both clients here; a real host reads them per tenant.
+func (a *app) settings(_ context.Context, tenant mspkit.TenantID) (verify.Settings, error) {
+	if _, ok := clients[tenant]; !ok {
+		return verify.Settings{}, fmt.Errorf("there is no client with this id: %w", verify.ErrNotFound)
+	}
+	return verify.Settings{
+		Brand:  mspkit.Brand{Name: "Northwind IT", Color: "#0b6e4f", Phone: "+1 202 555 0100", Site: "https://northwind.example"},
+		Limits: verify.Limits{Cooldown: 5 * time.Second, PerDestination: 200, PerSubject: 200}, // short, so that one can play
+	}, nil
+}
+
+func (a *app) authorize(_ context.Context, _ mspkit.TenantID, id string, _ verify.Permission) error {
+	if t, ok := technicianByID(id); !ok || !t.Lead {
+		return errors.New("only a team lead may do this")
+	}
+	return nil
+}
+
+// lookup finds who typed their address into "is this call real?" and the call they are in.
+func (a *app) lookup(_ context.Context, tenant mspkit.TenantID, address string) (*verify.TechnicianRequest, error) {
+	for _, p := range a.people {
+		for _, known := range slices.Concat(p.Emails, p.Phones) {
+			if p.Tenant == tenant && strings.EqualFold(strings.ReplaceAll(known.Value, " ", ""), strings.ReplaceAll(address, " ", "")) {
+				r := &verify.TechnicianRequest{Subject: p.subject()}
+				if call, ok := a.call(p); ok {
+					r.Call = &call
+				}
+				return r, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (a *app) person(tenant mspkit.TenantID, id string) (person, bool) {
+	i := slices.IndexFunc(a.people, func(p person) bool { return p.Tenant == tenant && p.ID == id })
+	if i < 0 {
+		return person{}, false
+	}
+	return a.people[i], true
+}
+
+// now is the demo clock. It can be moved forward, so that nobody has to wait to see a code expire.
+func (a *app) now() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Now().Add(a.offset)
+}
+
+func (a *app) advance(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.offset += d
+}
+
+// call is what the host's telephone system knows: who is on the phone with whom.
+func (a *app) call(p person) (verify.Call, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c, ok := a.calls[string(p.Tenant)+"/"+p.ID]
+	return c, ok
+}
+
+func (a *app) setCall(p person, c *verify.Call) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := string(p.Tenant) + "/" + p.ID
+	if c == nil {
+		delete(a.calls, key)
+		return
+	}
+	a.calls[key] = *c
+}
+
+func (a *app) arrived(m arrival) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.arrivals = append(a.arrivals, m); len(a.arrivals) > 200 {
+		a.arrivals = a.arrivals[1:]
+	}
+}
+
+// messages returns what p's devices received, the newest first.
+func (a *app) messages(p person) []arrival {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	mine := map[string]bool{}
+	for _, d := range slices.Concat(p.Emails, p.Phones) {
+		mine[strings.ToLower(strings.ReplaceAll(d.Value, " ", ""))] = true
+	}
+	var out []arrival
+	for _, m := range slices.Backward(a.arrivals) {
+		if mine[strings.ToLower(m.to)] {
+			out = append(out, m)
+		}
+	}
+	return out
+}

@@ -1,0 +1,110 @@
+// Helpdesk is the whole of mspkit in one program: a technician's portal, the pages that callers open, and the
+// caller's phone and mailbox beside it, so that one person can play both sides.
+//
+//	go run ./examples/helpdesk              opens on http://127.0.0.1:8080, nothing to configure
+//	go run ./examples/helpdesk -selftest    plays the whole story without a browser and prints it
+//
+// It keeps its data in a SQLite file and its keys in a file with mode 0600 beside it. Mails and text messages go
+// to servers that it starts itself and that speak SMTP and Twilio's API; environment variables (see README and the page's
+// help) point the same program at real ones.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "helpdesk:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on; loopback only, the portal has no sign-in")
+	data := flag.String("data", "", "folder for the database and the keys (default: mspkit-helpdesk in the user's cache folder)")
+	self := flag.Bool("selftest", false, "play the whole story without a browser, print it, and exit")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	}
+	if *self {
+		return selftest(ctx, os.Stdout)
+	}
+	dir := *data
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("no folder for the data, name one with -data: %w", err)
+		}
+		dir = filepath.Join(cache, "mspkit-helpdesk")
+	}
+	l, err := listen(ctx, *addr)
+	if err != nil {
+		return err
+	}
+	cfg, err := configFromEnv(os.Getenv)
+	if err != nil {
+		return err
+	}
+	cfg.dir, cfg.url = dir, "http://"+l.Addr().String()
+	cfg.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	a, err := newApp(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  Data in %s. %s\n  Ctrl-C ends it.\n\n", cfg.url, dir, cfg.describe())
+	return a.serve(ctx, l)
+}
+
+// listen refuses addresses that others can reach, because nobody signs in to the portal.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("-addr must look like 127.0.0.1:8080: %w", err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("-addr %s is not a loopback address; the portal has no sign-in, so it must not be reachable by others", addr)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("something else listens on %s; choose another address, for example -addr 127.0.0.1:0", addr)
+	}
+	return l, err
+}
+
+// serve runs the background work and the web server until ctx ends, then closes everything in order.
+func (a *app) serve(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	srv := &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	failed := make(chan error, 2)
+	go func() { failed <- srv.Serve(l) }()
+	background := make(chan error, 1)
+	go func() { background <- a.verify.Run(ctx) }()
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		cancel()
+	}
+	grace, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer done()
+	err = errors.Join(err, srv.Shutdown(grace), <-background, a.close())
+	return err
+}

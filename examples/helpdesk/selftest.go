@@ -1,0 +1,485 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mspkit/mspkit/verify/verifytest"
+)
+
+// selftest plays the whole story over HTTP, as a browser would: the technician through the portal's API, the
+// caller through the pages that the messages link to. It prints what happens and fails at the first deviation.
+func selftest(ctx context.Context, out io.Writer) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "mspkit-helpdesk-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	p := &player{ctx: ctx, out: out, dir: dir, technician: "jane", person: "dana", tenant: "contoso", client: &http.Client{Timeout: 20 * time.Second}}
+	if err := p.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.shut()) }()
+	defer func() {
+		if f, ok := recover().(deviation); ok {
+			err = fmt.Errorf("the story went another way: %s", string(f))
+		}
+	}()
+	for i, chapter := range []struct {
+		title string
+		play  func()
+	}{
+		{"Somebody phones and says they are Dana from Contoso", p.numberMatch},
+		{"The wrong number, and a new one", p.wrongNumber},
+		{"A mail scanner opens the link before anybody reads it", p.scanner},
+		{"A code, read to the technician", p.code},
+		{"The code that came too late", p.expired},
+		{"\"This is not me\"", p.notMe},
+		{"What the policy does not allow", p.policy},
+		{"Dana asks: is this really the helpdesk?", p.technicianIsReal},
+		{"Somebody else poses as the helpdesk", p.impostor},
+		{"A freeze, and who may end it", p.freeze},
+		{"The program is restarted in the middle", p.restart},
+		{"What stands in the ticket", p.ticket},
+	} {
+		if i > 0 {
+			p.print("")
+		}
+		p.print("%d. %s", i+1, chapter.title)
+		chapter.play()
+	}
+	p.print("\nThe story went as it should.")
+	return nil
+}
+
+// player plays both sides.
+type player struct {
+	ctx                        context.Context //nolint:containedctx // one run, from beginning to end
+	out                        io.Writer
+	dir                        string
+	app                        *app
+	stop                       func() error
+	client                     *http.Client
+	technician, person, tenant string
+}
+
+type deviation string
+
+func (p *player) open() error {
+	l, err := listen(p.ctx, "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	a, err := newApp(p.ctx, config{dir: p.dir, url: "http://" + l.Addr().String()})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	ctx, cancel := context.WithCancel(p.ctx)
+	done := make(chan error, 1)
+	go func() { done <- a.serve(ctx, l) }()
+	p.app = a
+	p.stop = func() error {
+		cancel()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}
+	return nil
+}
+
+func (p *player) shut() error {
+	p.client.CloseIdleConnections()
+	return p.stop()
+}
+
+func (p *player) print(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.out, format+"\n", args...)
+}
+
+func (p *player) say(format string, args ...any) { p.print("   "+format, args...) }
+
+// must stops the story where something is not as it should be.
+func (p *player) must(ok bool, format string, args ...any) {
+	if !ok {
+		panic(deviation(fmt.Sprintf(format, args...)))
+	}
+}
+
+func (p *player) no(err error) { p.must(err == nil, "unexpected error: %v", err) }
+
+// do presses a button of the portal.
+func (p *player) do(action string, fields ...string) (reply challengeJSON, refused string) {
+	f := url.Values{"person": {p.person}, "tenant": {p.tenant}, "technician": {p.technician}}
+	for i := 0; i+1 < len(fields); i += 2 {
+		f.Set(fields[i], fields[i+1])
+	}
+	status, body := p.request(http.MethodPost, p.app.cfg.url+"/api/"+action, f)
+	var v struct {
+		challengeJSON
+		Error string `json:"error"`
+	}
+	p.no(json.Unmarshal([]byte(body), &v))
+	p.must((status == http.StatusOK) == (v.Error == ""), "%s answered %d with error %q", action, status, v.Error)
+	return v.challengeJSON, v.Error
+}
+
+func (p *player) press(action string, fields ...string) challengeJSON {
+	c, refused := p.do(action, fields...)
+	p.must(refused == "", "%s was refused: %s", action, refused)
+	return c
+}
+
+func (p *player) see() personJSON {
+	status, body := p.request(http.MethodGet, p.app.cfg.url+"/api/state?person="+p.person+"&technician="+p.technician, nil)
+	p.must(status == http.StatusOK, "the state answered %d", status)
+	var v struct{ Person personJSON }
+	p.no(json.Unmarshal([]byte(body), &v))
+	return v.Person
+}
+
+func (p *player) challenge(id string) challengeJSON {
+	for _, c := range p.see().History {
+		if c.ID == id {
+			return c
+		}
+	}
+	p.must(false, "the challenge is gone")
+	return challengeJSON{}
+}
+
+// until waits for something that happens in the background.
+func (p *player) until(what string, ok func() bool) {
+	for end := time.Now().Add(15 * time.Second); !ok(); {
+		p.must(time.Now().Before(end), "%s did not happen", what)
+		select {
+		case <-p.ctx.Done():
+			p.no(p.ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// message waits for the next message on a device.
+func (p *player) message(device string, before int) messageJSON {
+	var got messageJSON
+	p.until("a message ("+device+")", func() bool {
+		ms := p.on(device)
+		if len(ms) > before {
+			got = ms[0]
+		}
+		return len(ms) > before
+	})
+	return got
+}
+
+func (p *player) on(device string) []messageJSON {
+	var out []messageJSON
+	for _, m := range p.see().Messages {
+		if m.Device == device {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (p *player) request(method, target string, form url.Values) (status int, body string) {
+	r, err := http.NewRequestWithContext(p.ctx, method, target, strings.NewReader(form.Encode()))
+	p.no(err)
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	res, err := p.client.Do(r)
+	p.no(err)
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	p.no(err)
+	return res.StatusCode, string(b)
+}
+
+var (
+	heading = regexp.MustCompile(`(?s)<h1[^>]*>(.*?)</h1>`)
+	tags    = regexp.MustCompile(`<[^>]*>`)
+)
+
+// page opens a link, or submits a form, as the caller, and returns the heading and the text of the page.
+func (p *player) page(link string, form url.Values) (title, text string) {
+	method := http.MethodGet
+	if form != nil {
+		method = http.MethodPost
+	}
+	status, body := p.request(method, link, form)
+	p.must(status < 500, "the page answered %d", status)
+	m := heading.FindStringSubmatch(body)
+	p.must(m != nil, "the page has no heading")
+	plain := func(s string) string {
+		return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(s, " "))), " ")
+	}
+	return plain(m[1]), plain(body)
+}
+
+func (p *player) typed(link, value string) string {
+	title, _ := p.page(link, url.Values{"answer": {value}})
+	return title
+}
+
+func (p *player) start(action, channel, method string) challengeJSON {
+	p.app.advance(time.Minute) // past the cooldown between two messages
+	return p.press("start", "action", action, "channel", channel, "method", method, "key", time.Now().String())
+}
+
+func (p *player) numberMatch() {
+	p.press("call", "side", "contact")
+	before := len(p.on("sms"))
+	c := p.start("reset-password", "", "")
+	p.must(c.Channel == "sms" && c.Method == "number", "the policy chose %s by %s", c.Method, c.Channel)
+	p.must(len(c.Number) == 3, "the technician has no number to say")
+	sms := p.message("sms", before)
+	p.say("Jane presses Verify. Dana's phone (%s) gets: %q", c.To, shorten(sms.Text))
+	p.must(sms.Link != "" && !strings.Contains(strings.Replace(sms.Text, sms.Link, "", 1), c.Number), "the message must have a link and not the number")
+	title, text := p.page(sms.Link, nil)
+	for _, want := range []string{"Jane Doe", "Northwind IT", "reset your password", "4711"} {
+		p.must(strings.Contains(text, want), "the page does not say %q", want)
+	}
+	p.say("The page says who asks and for what: %q.", title)
+	p.until("the delivery report", func() bool { return p.challenge(c.ID).Delivery == "delivered" })
+	p.say("Twilio reports that the message was delivered.")
+	p.say("Jane says the number on the phone, Dana types it: %q.", p.typed(sms.Link, c.Number))
+	seen := p.see()
+	p.must(seen.Shield == "ok", "the shield is %q", seen.Shield)
+	p.must(p.challenge(c.ID).Usable, "there is no proof")
+	p.press("redeem", "id", c.ID)
+	_, refused := p.do("redeem", "id", c.ID)
+	p.must(refused != "", "a proof was used twice")
+	p.say("The shield is green. The proof resets the password once; the second time: %q", refused)
+}
+
+func (p *player) wrongNumber() {
+	before := len(p.on("sms"))
+	c := p.start("reset-password", "sms", "number")
+	sms := p.message("sms", before)
+	p.typed(sms.Link, "letters")
+	p.must(p.challenge(c.ID).Tries == 2, "letters were counted as a try")
+	p.typed(sms.Link, wrong(c.Number))
+	title := p.typed(sms.Link, wrong(c.Number))
+	p.must(p.challenge(c.ID).State == "failed", "two wrong numbers left the state %s", p.challenge(c.ID).State)
+	p.say("Letters are refused and not counted. Two wrong numbers use it up: %q.", title)
+	p.typed(sms.Link, c.Number)
+	p.must(p.challenge(c.ID).State == "failed", "the old number still works")
+	renewed := p.press("renew", "id", c.ID)
+	title = p.typed(sms.Link, full(renewed.Number))
+	p.must(p.challenge(c.ID).State == "confirmed", "the new number was not accepted")
+	p.say("Jane says a new number; the link stays the same. Typed with full-width digits: %q.", title)
+}
+
+func (p *player) scanner() {
+	before := len(p.on("mail"))
+	c := p.start("identify", "email", "number")
+	m := p.message("mail", before)
+	report, err := (&verifytest.Scanner{Exclude: []string{c.Number}}).Scan(p.ctx, p.client, m.Link)
+	p.no(err)
+	got := p.challenge(c.ID)
+	p.must(got.State == "failed", "after the scanner the state is %s", got.State)
+	p.must(got.Hinted && !p.see().Frozen, "the scanner's “not me” must be a hint and freeze nobody")
+	p.say("It sends %d requests and submits %d forms with guesses. It confirms nothing and freezes nobody.", report.Requests, report.Submissions)
+	renewed := p.press("renew", "id", c.ID)
+	title := p.typed(m.Link, renewed.Number)
+	p.must(p.challenge(c.ID).State == "confirmed", "after the scanner Dana cannot confirm")
+	p.say("It used up one number, Jane sees that and says a new one. Dana: %q.", title)
+}
+
+var sixDigits = regexp.MustCompile(`\b\d{3}[ \x{a0}]?\d{3}\b`)
+
+func (p *player) code() {
+	before := len(p.on("mail"))
+	c := p.start("identify", "sms", "code")
+	_, refused := p.do("check", "id", c.ID, "code", "12a456")
+	p.must(strings.Contains(refused, "digits only"), "letters: %q", refused)
+	sms := p.message("sms", 0)
+	code := sixDigits.FindString(sms.Text)
+	p.must(code != "" && sms.Link == "", "the code message is wrong")
+	p.say("The phone gets: %q", shorten(sms.Text))
+	p.press("check", "id", c.ID, "code", full(code))
+	p.must(p.challenge(c.ID).State == "confirmed", "the code was not accepted")
+	p.say("Dana reads it aloud, Jane types it with spaces and full-width digits: verified, one rank below number match (%s).", c.Assurance)
+	_, refused = p.do("start", "action", "identify", "channel", "email", "method", "code")
+	p.must(strings.Contains(refused, "needs"), "an e-mail code must not be enough to identify: %q", refused)
+	p.must(len(p.on("mail")) == before, "a mail was sent although the policy refused")
+	p.say("By e-mail the policy refuses: %q", refused)
+}
+
+func (p *player) expired() {
+	n := len(p.on("sms"))
+	c := p.start("unlock-account", "sms", "code")
+	code := sixDigits.FindString(p.message("sms", n).Text)
+	p.press("advance")
+	p.press("check", "id", c.ID, "code", code)
+	p.must(p.challenge(c.ID).State == "expired", "after six minutes the state is %s", p.challenge(c.ID).State)
+	p.say("Six minutes later the right code says: expired.")
+}
+
+func (p *player) notMe() {
+	n := len(p.on("sms"))
+	c := p.start("reset-password", "sms", "number")
+	m := p.message("sms", n)
+	title, _ := p.page(m.Link+"/not-me", url.Values{})
+	got := p.challenge(c.ID)
+	p.must(got.Hinted && got.State == "pending", "“not me” without the word must be a hint only")
+	p.say("The real Dana presses it. Jane is told at once (%q), but a scanner could have pressed too.", title)
+	title, _ = p.page(m.Link+"/not-me/confirm", url.Values{"word": {strings.ToUpper(c.Word)}})
+	p.must(p.challenge(c.ID).State == "denied", "with the word the state is %s", p.challenge(c.ID).State)
+	p.must(p.typed(m.Link, c.Number) != "" && p.challenge(c.ID).State == "denied", "the number still worked")
+	p.must(p.see().Shield == "danger" && !p.see().Frozen, "a link must alert and not freeze")
+	p.say("She phones the helpdesk, types the words she is told: %q. The verification is dead, the shield is red.", title)
+}
+
+func (p *player) policy() {
+	_, refused := p.do("start", "action", "reset-mfa")
+	p.must(strings.Contains(refused, "Teams"), "resetting a multi-factor sign-in: %q", refused)
+	p.say("Reset the multi-factor sign-in: %q", refused)
+	p.person = "mira"
+	_, refused = p.do("start", "action", "reset-password", "channel", "sms")
+	p.must(strings.Contains(refused, "14 days"), "a number changed yesterday: %q", refused)
+	p.say("Mira, whose number was changed yesterday: %q", refused)
+	p.person, p.tenant = "omar", "fabrikam"
+	_, refused = p.do("start", "action", "reset-password")
+	p.must(strings.Contains(refused, "needs"), "e-mail only: %q", refused)
+	p.say("Omar, who has only a mailbox: %q", refused)
+	p.person, p.tenant = "dana", "contoso"
+}
+
+func (p *player) technicianIsReal() {
+	before := len(p.on("mail"))
+	p.ask("dana@contoso.example")
+	p.ask("nobody@contoso.example")
+	p.say("She asks on the public page. It says the same to everybody, known or not.")
+	m := p.message("mail", before)
+	title, text := p.page(m.Link, nil)
+	for _, want := range []string{"Jane Doe", "Northwind IT", "4711"} {
+		p.must(strings.Contains(text, want), "the page does not say %q", want)
+	}
+	c := p.newest("technician")
+	p.must(c.Word != "", "the technician has no words to say")
+	p.say("A link goes to the address on record: %q.", title)
+	p.say("Jane says her words, Dana types them: %q.", p.typed(m.Link, c.Word))
+	p.must(p.challenge(c.ID).State == "confirmed", "the right words were not accepted")
+}
+
+func (p *player) impostor() {
+	p.app.advance(time.Minute)
+	before := len(p.on("sms")) + len(p.on("mail"))
+	c := p.press("technician")
+	p.until("the message", func() bool { return len(p.on("sms"))+len(p.on("mail")) > before })
+	m := p.on(strings.Replace(c.Channel, "email", "mail", 1))[0]
+	title := p.typed(m.Link, "wrong words")
+	p.must(p.challenge(c.ID).Hinted, "a mismatch must alert at once")
+	p.say("The stranger on the phone says other words: %q.", title)
+	p.press("cancel", "id", c.ID)
+}
+
+func (p *player) newest(kind string) challengeJSON {
+	for _, c := range p.see().History {
+		if c.Kind == kind {
+			return c
+		}
+	}
+	p.must(false, "there is no %s verification", kind)
+	return challengeJSON{}
+}
+
+func (p *player) ask(address string) {
+	status, _ := p.request(http.MethodPost, p.see().Who, url.Values{"address": {address}})
+	p.must(status == http.StatusOK, "the public page answered %d", status)
+}
+
+func (p *player) freeze() {
+	_, refused := p.do("freeze", "reason", "odd call")
+	p.must(strings.Contains(refused, "team lead"), "Jane froze somebody: %q", refused)
+	p.technician = "sam"
+	p.press("freeze", "reason", "odd call from abroad")
+	_, refused = p.do("start", "action", "reset-password")
+	p.must(strings.Contains(refused, "frozen"), "a frozen person was verified: %q", refused)
+	_, noReason := p.do("unfreeze", "reason", " ")
+	p.must(noReason != "", "unfrozen without a reason")
+	p.press("unfreeze", "reason", "spoke to Dana in person")
+	p.technician = "jane"
+	p.say("Sam, the team lead, freezes Dana. Then: %q Sam unfreezes her, with a reason.", refused)
+}
+
+func (p *player) restart() {
+	n := len(p.on("sms"))
+	c := p.start("reset-password", "sms", "number")
+	m := p.message("sms", n)
+	notes := p.app.noter // the example's ticket system is in memory
+	arrivals, offset := p.app.arrivals, p.app.offset
+	p.no(p.shut())
+	p.no(p.open())
+	p.app.noter.notes, p.app.noter.keys, p.app.arrivals, p.app.offset = notes.notes, notes.keys, arrivals, offset
+	got := p.challenge(c.ID)
+	p.must(got.State == "pending" && got.Number == c.Number, "after the restart the challenge is %s", got.State)
+	token := m.Link[strings.LastIndex(m.Link, "/"):]
+	title := p.typed(p.app.cfg.url+"/verify/v"+token, got.Number)
+	p.must(p.challenge(c.ID).State == "confirmed", "after the restart the number was not accepted")
+	p.say("The number is still on Jane's screen, the link still works: %q.", title)
+}
+
+func (p *player) ticket() {
+	p.until("the last note", func() bool {
+		ns := p.see().Notes
+		return len(ns) > 0 && strings.Contains(ns[0].Text, "is verified for reset-password")
+	})
+	notes := p.see().Notes
+	for _, n := range slices.Backward(notes) {
+		sign := " "
+		if n.Alert {
+			sign = "!"
+		}
+		p.say("%s %s", sign, n.Text)
+	}
+	alerts := 0
+	for _, n := range notes {
+		p.must(!sixDigits.MatchString(n.Text) && !strings.Contains(n.Text, "@") && !strings.Contains(n.Text, "http"), "a note holds a code, an address or a link: %s", n.Text)
+		if n.Alert {
+			alerts++
+		}
+	}
+	p.must(alerts >= 3, "there are %d alerts, there should be at least 3", alerts)
+}
+
+func shorten(s string) string {
+	s = strings.Join(strings.Fields(links.ReplaceAllString(s, "<link>")), " ")
+	if len(s) > 160 {
+		s = s[:157] + "..."
+	}
+	return s
+}
+
+func wrong(number string) string {
+	if number[0] == '9' {
+		return "0" + number[1:]
+	}
+	return string(number[0]+1) + number[1:]
+}
+
+// full writes digits as an East Asian keyboard does.
+func full(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return '０' + r - '0'
+		}
+		return r
+	}, s)
+}
