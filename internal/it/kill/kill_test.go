@@ -249,7 +249,7 @@ func (p *parent) consistent(r verify.Record, events []verify.Event) {
 }
 
 // TestAProcessKilledAnywhereLosesNoEventAndNoCount kills children at every step of Start, Check, Redeem and of
-// handing over events: 20 of them, with MSPKIT_SOAK=1 200.
+// handing over events: 40 of them, with MSPKIT_SOAK=1 200.
 func TestAProcessKilledAnywhereLosesNoEventAndNoCount(t *testing.T) {
 	t.Parallel()
 	p := newParent(t)
@@ -259,7 +259,7 @@ func TestAProcessKilledAnywhereLosesNoEventAndNoCount(t *testing.T) {
 	require.Greater(t, totals[phaseAnswers], 80, "the steps are not seen")
 	require.Greater(t, totals[phaseAck], 6)
 
-	kills := 20
+	kills := 40
 	if os.Getenv("MSPKIT_SOAK") != "" {
 		kills = 200
 	}
