@@ -10,14 +10,14 @@
 //	svc, err := verify.New(store, ring, baseURL, settings, nil)
 //
 // The tables are verify_challenges, verify_subjects, verify_limits, verify_events and verify_queue, each behind
-// the prefix of [Options]. A challenge's idempotency key is stored in its own row, so it is forgotten with it.
+// the prefix of [Options]. An idempotency key is a column of its challenge and is forgotten with it.
 // With synchronous(FULL) a power cut loses nothing that was answered; with NORMAL it may lose the last moments,
 // tries among them. A killed process loses nothing in either.
 //
 // # Security
 //
-// Every statement names the tenant and passes values as parameters only. Codes arrive here as MACs, names and
-// addresses sealed. Ids of subjects, technicians and tickets are stored as they are, because they are searched.
+// Whatever is asked for by an id is asked for with its tenant; values are passed as parameters only. Codes arrive
+// here as MACs, names and addresses sealed. Ids of subjects, technicians and tickets are stored as they are, because they are searched.
 //
 // # Concurrency
 //
@@ -30,7 +30,7 @@
 // The sentinels of package verify, as [verify.Store] says, and what the database reports, besides:
 //
 //	errors.Is            returned by            meaning
-//	mspkit.ErrInvalid    New, Migrate(s)        the database is nil, or the dialect, prefix or schema cannot be used
+//	mspkit.ErrInvalid    all functions          the database is nil, or the dialect, prefix or schema cannot be used
 //	ErrOutdated          New                    the tables are older than this release: run Migrate
 //	ErrEdited            Migrate                another release's migration was changed after it ran
 package sqlstore
