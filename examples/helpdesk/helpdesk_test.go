@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mspkit/mspkit/internal/webpage/webpagetest"
 )
 
 func TestTheStoryGoesAsItShould(t *testing.T) {
@@ -57,7 +59,7 @@ func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 		{"https://help.example/", http.StatusNotFound},
 		{"https://help.example/api/state", http.StatusNotFound},
 		{"https://help.example/verify/../api/state", http.StatusTemporaryRedirect}, // to the address above
-		{"https://help.example/verify/v/x", http.StatusNotFound}, // the page that says so
+		{"https://help.example/verify/v/x", http.StatusNotFound},                   // the page that says so
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, tc.url, nil)
@@ -67,6 +69,14 @@ func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 			require.NotContains(t, w.Body.String(), "dana@contoso.example", tc.url)
 		}
 	}
+}
+
+func TestEveryRouteOfThePortalCarriesTheHeaderSet(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, config{})
+	site, err := a.portal()
+	require.NoError(t, err)
+	webpagetest.Run(t, site, "", false, site.Routes())
 }
 
 func TestKeysAreMadeOnceAndKeptPrivate(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 var web embed.FS
 
 // portal serves the technician's page and its small API. A real host has its own software here.
-func (a *app) portal() (http.Handler, error) {
+func (a *app) portal() (*webpage.Site, error) {
 	var folders [3]fs.FS
 	for i, name := range []string{"web/texts", "web/templates", "web/assets"} {
 		var err error
