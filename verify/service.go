@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -128,7 +129,8 @@ func checkBase(s string) (string, error) {
 		return "", fmt.Errorf("the base URL must look like https://host/path: %w", ErrInvalid)
 	}
 	host := u.Hostname()
-	loopback := host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+	ip, _ := netip.ParseAddr(host)
+	loopback := host == "localhost" || ip.IsLoopback()
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
 		return "", fmt.Errorf("the base URL must be https, http is for loopback addresses only: %w", ErrInvalid)
 	}

@@ -1,0 +1,92 @@
+package verify
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDigitsOfEveryScriptHaveTheirValue(t *testing.T) {
+	t.Parallel()
+	var count [10]int
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if !unicode.Is(unicode.Nd, r) {
+			continue
+		}
+		v := digitValue(r)
+		require.True(t, v >= 0 && v <= 9, "%U", r)
+		count[v]++
+	}
+	for v, n := range count {
+		require.Equal(t, count[0], n, "as many characters mean %d as mean 0", v)
+	}
+	for v, s := range []string{"0٠०０𝟎𝟘𝟶🯰", "1١१１𝟏𝟙𝟷🯱", "2٢२２𝟐𝟚𝟸🯲"} {
+		for _, r := range s {
+			require.Equal(t, rune(v), digitValue(r), "%U", r)
+		}
+	}
+}
+
+func TestAMaskShowsTooLittleToUse(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"dana@contoso.example": "d•••@c•••.example", "ä@münchen.de": "ä•••@m•••.de", "a@b": "a•••@b•••", "@": "•••@•••",
+		"+12025550143": "••• 43", "12345": "•••", "": "•••",
+	} {
+		require.Equal(t, want, mask(address), address)
+	}
+}
+
+func TestWordsAreDistinctAndTypeable(t *testing.T) {
+	t.Parallel()
+	for locale, list := range words {
+		require.Len(t, list, 64, locale)
+		seen := map[string]bool{}
+		for _, w := range list {
+			require.False(t, seen[w], "%s twice in %s", w, locale)
+			seen[w] = true
+			normal, err := normalizeWord(" " + strings.ToUpper(w) + "!")
+			require.NoError(t, err)
+			require.Equal(t, w, normal)
+		}
+	}
+	require.NotEqual(t, newWord("de-AT"), newWord("fr"))
+}
+
+func FuzzNormalizeDigits(f *testing.F) {
+	for _, s := range []string{"123 456", "１２３", "12a", "", "٣٤٥", "𝟏-𝟐"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := normalizeDigits(s)
+		if err != nil {
+			require.ErrorIs(t, err, ErrFormat)
+			require.Empty(t, got)
+			return
+		}
+		require.NotEmpty(t, got)
+		require.Empty(t, strings.Trim(got, "0123456789"))
+		again, err := normalizeDigits(got)
+		require.NoError(t, err)
+		require.Equal(t, got, again)
+	})
+}
+
+func FuzzNormalizeWord(f *testing.F) {
+	for _, s := range []string{"Anchor  Apple", "löwe,KRONE", "1", "", "İ"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := normalizeWord(s)
+		if err != nil {
+			require.ErrorIs(t, err, ErrFormat)
+			return
+		}
+		require.NotEmpty(t, got)
+		again, err := normalizeWord(got)
+		require.NoError(t, err)
+		require.Equal(t, got, again)
+	})
+}
