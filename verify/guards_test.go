@@ -260,3 +260,35 @@ func TestAnotherTechnicianGetsNeitherNumberNorWordNorProof(t *testing.T) {
 	_, err = w.Renew(ctx, verify.RenewRequest{Ref: c.Ref, Technician: "joe"})
 	require.ErrorIs(t, err, verify.ErrForbidden)
 }
+
+func TestAVerificationOutlivesARotationWhileTheOldKeyIsKept(t *testing.T) {
+	t.Parallel()
+	k1, k2 := mspkit.NewKey("k1"), mspkit.NewKey("k2")
+	w := newWorld(t)
+	under := func(keys ...mspkit.Key) *verify.Service {
+		ring, err := mspkit.NewKeyRing(keys...)
+		require.NoError(t, err)
+		svc, err := verify.New(w.store, ring, "https://help.example/verify", verify.Same(w.settings), &verify.Options{
+			Channels: map[string]verify.Channel{"email": w.mail}, Now: w.now,
+		})
+		require.NoError(t, err)
+		return svc
+	}
+	ctx := t.Context()
+	before, after := under(k1), under(k2, k1)
+	c, err := before.Start(ctx, w.request())
+	require.NoError(t, err)
+	v, err := after.View(ctx, w.mail.last(t).Link.Reveal()[len("https://help.example/verify/v/"):])
+	require.NoError(t, err)
+	_, err = after.Answer(ctx, verify.Answer{Ref: v.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
+	require.NoError(t, err)
+	c, err = after.Get(ctx, c.Ref, jane.ID)
+	require.NoError(t, err)
+	require.Equal(t, verify.StateConfirmed, c.State)
+	require.NoError(t, after.Redeem(ctx, c.Proof, expect(c), "job"))
+
+	alone := under(k2)
+	_, err = alone.Get(ctx, c.Ref, jane.ID)
+	require.ErrorIs(t, err, mspkit.ErrUnknownKey, "without the old key nothing is known of it")
+	require.ErrorIs(t, alone.Redeem(ctx, c.Proof, expect(c), "job"), verify.ErrProof)
+}
