@@ -46,7 +46,7 @@ func TestAWrongNumberLeavesATryThenANewNumberIsAskedFor(t *testing.T) {
 
 	body, at, _ = w.post(link, answer(other(c.Number.Reveal())))
 	require.Equal(t, link, at)
-	require.Contains(t, body, "There are no tries left")
+	require.Contains(t, body, "The tries for the last number are used up")
 	require.Contains(t, w.get(link), "I have a new number")
 
 	n, err := w.svc.Renew(t.Context(), verify.RenewRequest{Ref: c.Ref, Technician: jane.ID})

@@ -32,7 +32,7 @@ func TestEveryStateHasAPageThatSaysWhatToDo(t *testing.T) {
 		{"failed", caller, func(_ *testing.T, w *world, c verify.Challenge, link string) {
 			w.post(link, answer(other(c.Number.Reveal())))
 			w.post(link, answer(other(c.Number.Reveal())))
-		}, []string{"That was not the number", "Ask <strong><bdi>Jane Doe</bdi></strong> for a new one", "I have a new number"}, "alert"},
+		}, []string{"Ask for a new number", "<strong><bdi>Jane Doe</bdi></strong> can tell you a new one", "I have a new number"}, "alert"},
 		{"denied", caller, func(_ *testing.T, w *world, c verify.Challenge, link string) {
 			w.post(link+"/not-me/confirm", word(strings.ToUpper(c.Word.Reveal())))
 		}, []string{"The request is stopped", "555 0100"}, "status"},
