@@ -292,3 +292,36 @@ func TestAVerificationOutlivesARotationWhileTheOldKeyIsKept(t *testing.T) {
 	require.ErrorIs(t, err, mspkit.ErrUnknownKey, "without the old key nothing is known of it")
 	require.ErrorIs(t, alone.Redeem(ctx, c.Proof, expect(c), "job"), verify.ErrProof)
 }
+
+func TestEachTenantHasItsOwnPolicyAndItsEventsSayWhoActed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	strict := w.settings
+	strict.Policy = verify.Policy{verify.ActionIdentify: {Min: verify.AssuranceSMS, Words: map[string]string{"en": "confirm who you are"}}}
+	var events []verify.Event
+	svc, err := verify.New(w.store, w.ring, "https://help.example/verify", func(_ context.Context, tn mspkit.TenantID) (verify.Settings, error) {
+		if tn == "fabrikam" {
+			return strict, nil
+		}
+		return w.settings, nil
+	}, &verify.Options{
+		Channels: map[string]verify.Channel{"email": w.mail, "sms": w.sms}, Now: w.now,
+		Recorder: verify.RecorderFunc(func(_ context.Context, e verify.Event) error { events = append(events, e); return nil }),
+	})
+	require.NoError(t, err)
+	for tn, want := range map[mspkit.TenantID]string{tenant: "email", "fabrikam": "sms"} {
+		r := w.request()
+		r.Tenant = tn
+		c, err := svc.Start(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, want, c.Channel)
+		require.NoError(t, svc.Cancel(t.Context(), c.Ref, jane.ID, "hung up"))
+	}
+	require.NoError(t, svc.RunOnce(t.Context()))
+	require.Len(t, events, 6)
+	for _, e := range events {
+		require.Equal(t, []any{"dana", jane.ID, mspkit.Ticket{System: "psa", ID: "4711"}, verify.ActionIdentify},
+			[]any{e.Subject, e.Technician, e.Ticket, e.Action}, e.Kind)
+		require.NotEmpty(t, e.By)
+	}
+}

@@ -1,0 +1,46 @@
+package stores_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func readDoc(t *testing.T, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", name))
+	require.NoError(t, err)
+	return string(raw)
+}
+
+// The guide shows a program that Example_integrate runs. A block that was changed in one place only is found here.
+func TestEveryBlockOfTheIntegrationGuideIsPartOfTheProgramThatRuns(t *testing.T) {
+	t.Parallel()
+	program, err := os.ReadFile("integrate_example_test.go")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)\n```go\n(.*?\n)```\n").FindAllStringSubmatch(readDoc(t, "integrate.md"), -1)
+	require.GreaterOrEqual(t, len(blocks), 9, "the blocks are not found")
+	for _, b := range blocks {
+		require.True(t, strings.Contains(string(program), "\n"+b[1]), "this block of docs/integrate.md is not in integrate_example_test.go:\n%s", b[1])
+	}
+}
+
+// Whatever the threat model calls a proof must be there: [`TestName`](file) or [`"a part of a suite"`](file).
+func TestEveryProofInTheThreatModelExists(t *testing.T) {
+	t.Parallel()
+	links := regexp.MustCompile("\\[`([^`]+)`\\]\\(([^)]+\\.go)\\)").FindAllStringSubmatch(readDoc(t, "threat-model.md"), -1)
+	require.GreaterOrEqual(t, len(links), 40, "the links are not found")
+	for _, l := range links {
+		code, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", filepath.FromSlash(l[2])))
+		require.NoError(t, err)
+		want := "\nfunc " + l[1] + "("
+		if strings.HasPrefix(l[1], `"`) {
+			want = "{" + l[1] + ", "
+		}
+		require.True(t, strings.Contains(string(code), want), "%s does not hold %s", l[2], l[1])
+	}
+}
