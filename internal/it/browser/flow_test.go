@@ -62,7 +62,7 @@ func TestACallerConfirmsWithTheKeyboardAlone(t *testing.T) {
 	}
 	require.Equal(t, "Thank you, it is confirmed", b.heading(), "an old form changes nothing")
 	require.Equal(t, verify.StateConfirmed, w.get(c).State)
-	b.quiet(w.base)
+	b.quiet()
 }
 
 func TestACallerSaysNotMeWithTheKeyboardAlone(t *testing.T) {
@@ -78,7 +78,7 @@ func TestACallerSaysNotMeWithTheKeyboardAlone(t *testing.T) {
 	b.enter(c.Word.Reveal())
 	require.Equal(t, "The request is stopped", b.heading())
 	require.Equal(t, verify.StateDenied, w.get(c).State)
-	b.quiet(w.base)
+	b.quiet()
 }
 
 func TestACallerChecksTheTechnicianInGerman(t *testing.T) {
@@ -94,7 +94,7 @@ func TestACallerChecksTheTechnicianInGerman(t *testing.T) {
 	b.focus("input[name=answer]")
 	b.enter(c.Word.Reveal())
 	require.Equal(t, "Das ist wirklich Jane Doe von Contoso IT", b.heading())
-	b.quiet(w.base)
+	b.quiet()
 }
 
 func TestThePublicFormWorksAndNoOtherSiteCanUseAForm(t *testing.T) {
@@ -104,7 +104,7 @@ func TestThePublicFormWorksAndNoOtherSiteCanUseAForm(t *testing.T) {
 	b.focus("input[name=address]")
 	b.enter("dana@northwind.example")
 	require.Equal(t, "Look at your messages", b.heading())
-	b.quiet(w.base)
+	b.quiet()
 
 	// A page of another origin that knows the link posts the right number.
 	c, link := w.start()

@@ -136,5 +136,5 @@ func TestAScannerWithABrowserConfirmsNothing(t *testing.T) {
 	require.NotEqual(t, verify.StateConfirmed, w.get(tc).State)
 	require.Contains(t, w.kinds(), verify.EventMismatch)
 	b.scan(w.pages.PublicURL(tenant), []string{"", "wrong@northwind.example"})
-	b.quiet(w.base)
+	b.quiet()
 }
