@@ -25,7 +25,9 @@ func TestEveryBlockOfTheIntegrationGuideIsPartOfTheProgramThatRuns(t *testing.T)
 	blocks := regexp.MustCompile("(?s)\n```go\n(.*?\n)```\n").FindAllStringSubmatch(readDoc(t, "integrate.md"), -1)
 	require.GreaterOrEqual(t, len(blocks), 9, "the blocks are not found")
 	for _, b := range blocks {
-		require.True(t, strings.Contains(string(program), "\n"+b[1]), "this block of docs/integrate.md is not in integrate_example_test.go:\n%s", b[1])
+		if !strings.Contains(string(program), "\n"+b[1]) { // require.Contains would print the whole program
+			t.Errorf("this block of docs/integrate.md is not in integrate_example_test.go:\n%s", b[1])
+		}
 	}
 }
 
@@ -41,6 +43,8 @@ func TestEveryProofInTheThreatModelExists(t *testing.T) {
 		if strings.HasPrefix(l[1], `"`) {
 			want = "{" + l[1] + ", "
 		}
-		require.True(t, strings.Contains(string(code), want), "%s does not hold %s", l[2], l[1])
+		if !strings.Contains(string(code), want) {
+			t.Errorf("docs/threat-model.md names %s, which is not in %s", l[1], l[2])
+		}
 	}
 }
