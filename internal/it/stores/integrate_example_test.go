@@ -201,7 +201,7 @@ func (h *helpdesk) redeemAndReset(ctx context.Context, r verify.StartRequest, p 
 	if err != nil {
 		return err
 	}
-	_, err = h.db.ExecContext(ctx, `UPDATE contacts SET password = 'reset' WHERE id = ?`, r.Subject.ID)
+	_, err = h.db.ExecContext(ctx, `UPDATE contacts SET password = 'reset' WHERE client = ? AND id = ?`, string(r.Tenant), r.Subject.ID)
 	return err
 }
 
@@ -263,9 +263,9 @@ func Example_integrate() {
 	defer db.Close()
 	_, err = db.ExecContext(ctx, `
 		CREATE TABLE clients (id TEXT PRIMARY KEY, name TEXT, phone TEXT, locale TEXT);
-		CREATE TABLE contacts (id TEXT PRIMARY KEY, password TEXT);
+		CREATE TABLE contacts (client TEXT, id TEXT, password TEXT, PRIMARY KEY (client, id));
 		INSERT INTO clients VALUES ('northwind', 'Contoso IT', '+1 202 555 0100', 'en');
-		INSERT INTO contacts VALUES ('dana', 'old')`)
+		INSERT INTO contacts VALUES ('northwind', 'dana', 'old')`)
 	w.must(err)
 	h, err := newHelpdesk(w.config(), db, http.NewServeMux(), w)
 	w.must(err)
