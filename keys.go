@@ -64,8 +64,10 @@ func (k Key) validate() error {
 }
 
 // KeyRing is an ordered set of keys. The first is the primary: everything new is protected with it. The
-// others are kept so that older records can still be read. To rotate, put a new key in front, rewrap what is
-// stored, and drop the old key when nothing names it any more.
+// others are kept so that older records can still be read.
+//
+// To rotate, first add the new key at the end on every instance, then move it to the front, and drop the old one when
+// nothing names it any more. In one step, an instance that is behind could not read what one that is ahead wrote.
 type KeyRing struct {
 	ids  []string
 	keys map[string][]byte

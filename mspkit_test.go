@@ -92,8 +92,8 @@ func TestARedactedValueCannotSlipOut(t *testing.T) {
 		require.NotContains(t, fmt.Sprintf(verb, r), "68756e74657232", verb)
 	}
 	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "r", r, "holder", holder)
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "r", r, "holder", holder)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", slog.Any("r", r), slog.Any("holder", holder))
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", slog.Any("r", r), slog.Any("holder", holder))
 	require.NotContains(t, log.String(), secret)
 	for name, encode := range map[string]func() error{
 		"JSON":        func() error { _, err := json.Marshal(r); return err },

@@ -25,6 +25,9 @@ func (s *Service) check(ctx context.Context, r CheckRequest) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := invalid(validID("technician id", r.Technician)); err != nil {
+		return Result{}, err
+	}
 	code, err := normalizeDigits(r.Response)
 	if err != nil {
 		return Result{}, err
@@ -75,7 +78,7 @@ type attempt struct {
 // the comparison is in constant time, and the outcome holds only if the store could write it.
 func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, error) {
 	now := s.o.Now()
-	r, sub, err := s.store.Attempt(ctx, a.ref, stamp(EventAttempted, a.by, ""), now)
+	r, sub, err := s.store.Attempt(ctx, a.ref, Try{Method: a.method, Technician: a.technician, Stamp: stamp(EventAttempted, a.by, "")}, now)
 	if err != nil {
 		return Result{}, err
 	}
@@ -83,11 +86,11 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 	if a.technician != "" && r.Technician != a.technician {
 		return Result{}, fmt.Errorf("the challenge was begun by another technician: %w", ErrForbidden)
 	}
-	if len(r.MAC) == 0 {
-		return s.result(r, r.Effective(sub, now)), nil
-	}
 	if r.Method != a.method {
 		return Result{}, fmt.Errorf("this challenge is answered by %s, not by %s: %w", r.Method, a.method, ErrInvalid)
+	}
+	if len(r.MAC) == 0 {
+		return s.result(r, r.Effective(sub, now)), nil
 	}
 	var ok bool
 	if a.deny {
@@ -232,8 +235,8 @@ func (s *Service) delivered(ctx context.Context, key string, status DeliveryStat
 		return ErrNotFound
 	}
 	var tenant, id string
-	var send int
-	if _, err := fmt.Sscanf(text, "%q %q %d", &tenant, &id, &send); err != nil {
+	var message int
+	if _, err := fmt.Sscanf(text, "%q %q %d", &tenant, &id, &message); err != nil {
 		return ErrNotFound
 	}
 	ref := Ref{mspkit.TenantID(tenant), id}
@@ -241,7 +244,7 @@ func (s *Service) delivered(ctx context.Context, key string, status DeliveryStat
 	if err != nil {
 		return err
 	}
-	if r.Sends != send {
+	if r.Messages != message {
 		return nil
 	}
 	defer s.nudge()
@@ -249,7 +252,7 @@ func (s *Service) delivered(ctx context.Context, key string, status DeliveryStat
 }
 
 func (s *Service) deliveryKey(r Record) string {
-	return s.secrets.keys.Encode(token.NewSecret(), fmt.Sprintf("%q %q %d", string(r.Tenant), r.ID, r.Sends))
+	return s.secrets.keys.Encode(token.NewSecret(), fmt.Sprintf("%q %q %d", string(r.Tenant), r.ID, r.Messages))
 }
 
 // ParseLink returns the challenge that a link token names. It asks no store: a genuine token may name a challenge

@@ -88,6 +88,9 @@ type Stamp struct {
 	Reason string
 }
 
+// Locked returns the stamp of the [EventLocked] that comes with s.
+func (s Stamp) Locked() Stamp { return Stamp{ID: s.ID + "-locked", Kind: EventLocked, By: s.By} }
+
 func stamp(kind EventKind, by, reason string) Stamp {
 	return Stamp{ID: NewEventID(), Kind: kind, By: by, Reason: reason}
 }

@@ -87,7 +87,8 @@ type Way struct {
 
 // Rule says what one action needs.
 type Rule struct {
-	// Min is the least assurance.
+	// Min is the least assurance. Zero means [AssuranceEmail]; to accept an address that was typed by hand,
+	// [AssuranceUnproven] must be asked for.
 	Min Assurance
 	// Ways are the allowed ways, the preferred first. Empty allows every registered channel, number match
 	// before code, in the order of the subject's destinations.

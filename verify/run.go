@@ -25,6 +25,8 @@ type PublicRequest struct {
 // Limits of the public form; they are counted for known and unknown addresses alike.
 const (
 	publicPerAddress = 3
+	publicPerDay     = 5 // messages to one address and one person
+	publicDelay      = 4 * time.Second
 	publicPerClient  = 20
 	publicPerTenant  = 1000
 	publicGiveUp     = 10 * time.Minute
@@ -49,15 +51,27 @@ func (s *Service) requestTechnician(ctx context.Context, r PublicRequest) error 
 	if address == "" || len(address) > 320 {
 		return fmt.Errorf("the address is empty or longer than 320 bytes: %w", ErrInvalid)
 	}
-	q := Queued{Tenant: r.Tenant, ID: token.Random(), At: s.o.Now()}
+	now := s.o.Now()
+	// What is looked up and sent must not be felt by the next request, so it happens a little later, at a time that
+	// nobody can know. Run is not nudged either.
+	q := Queued{Tenant: r.Tenant, ID: token.Random(), At: now, Due: now.Add(time.Second + token.Jitter(publicDelay))}
 	q.Sealed = s.secrets.queue.Seal([]byte(address), string(q.Tenant), q.ID)
-	hash := s.secrets.hash("public", strings.ToLower(address))
-	defer s.nudge()
+	hash := s.secrets.hash("public", strings.ToLower(strings.Join(strings.Fields(address), "")))
 	return s.store.Enqueue(ctx, q, []Limit{
 		{Name: LimitRequests, Key: tenantKey(r.Tenant, "public-address", hash), Max: publicPerAddress, Window: time.Hour},
-		{Name: LimitRequests, Key: tenantKey(r.Tenant, "public-client", r.From.Unmap().String()), Max: publicPerClient, Window: time.Hour},
+		{Name: LimitRequests, Key: tenantKey(r.Tenant, "public-client", client(r.From)), Max: publicPerClient, Window: time.Hour},
 		{Name: LimitRequests, Key: tenantKey(r.Tenant, "public", ""), Max: publicPerTenant, Window: time.Hour},
 	}, q.At)
+}
+
+// client names a client for its limit. Whoever has one IPv6 address has a whole /64 of them.
+func client(a netip.Addr) string {
+	if a = a.Unmap(); a.Is6() {
+		if p, err := a.WithZone("").Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
 }
 
 // PublicTag returns the text that names a tenant in the address of its public form, without telling the tenant's
@@ -94,15 +108,19 @@ func (s *Service) PublicForm() error {
 }
 
 // Run hands events to the recorder, answers the public form, ends what has expired and deletes what is old, until
-// ctx ends; then it finishes the work in hand and returns nil. Failures are logged and tried again. Any number
-// of instances may run.
+// ctx ends; then it finishes the work in hand and returns nil. Failures are logged and tried again: a tenant whose
+// recorder fails waits, up to a minute, and holds nobody up; where the store fails, everything waits. Any number of
+// instances may run.
 func (s *Service) Run(ctx context.Context) error {
 	s.running.Add(1)
 	defer s.running.Add(-1)
 	pause := s.o.Poll
 	for ctx.Err() == nil {
-		if err := s.RunOnce(ctx); err != nil && ctx.Err() == nil {
-			s.log.LogAttrs(ctx, slog.LevelWarn, "verify: background work failed, it is tried again", slog.Any("error", err), slog.Duration("in", pause))
+		err, broken := s.pass(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "verify: background work failed, it is tried again", slog.Any("error", err))
+		}
+		if broken {
 			pause = min(pause*2, time.Minute)
 			s.sleep(ctx, pause, nil)
 			continue
@@ -128,6 +146,12 @@ const batch = 100
 // RunOnce does everything that is due once, for hosts that bring their own scheduler. It reports every failure
 // and still does the rest.
 func (s *Service) RunOnce(ctx context.Context) error {
+	err, _ := s.pass(ctx)
+	return err
+}
+
+// pass does what is due and reports whether the store failed, as opposed to somebody's recorder or lookup.
+func (s *Service) pass(ctx context.Context) (_ error, broken bool) { //nolint:revive // the failure of the store is the rarer outcome
 	now := s.o.Now()
 	var errs []error
 	for {
@@ -137,26 +161,61 @@ func (s *Service) RunOnce(ctx context.Context) error {
 			break
 		}
 	}
-	errs = append(errs, wrap("answer the public form", s.deliverDue(ctx)), wrap("hand over events", s.handOver(ctx)))
-	if _, err := s.store.DeleteExpired(ctx, now.Add(-s.o.Retention), now, 10*batch); err != nil {
-		errs = append(errs, wrap("delete", err))
-	}
-	err := errors.Join(errs...)
-	if err == nil {
+	recorders, err := s.handOver(ctx) // first: an alert must not wait for deliveries
+	errs = append(errs, wrap("hand over events", err))
+	lookups, err := s.deliverDue(ctx)
+	errs = append(errs, wrap("answer the public form", err))
+	_, err = s.store.DeleteExpired(ctx, now.Add(-s.o.Retention), now, 10*batch)
+	errs = append(errs, wrap("delete", err))
+	store := errors.Join(errs...)
+	if store == nil {
 		s.ran.Store(s.o.Now().UnixNano())
 	}
-	return err
+	return errors.Join(store, wrap("hand over events", recorders), wrap("answer the public form", lookups)), store != nil
+}
+
+// holdback is a tenant whose recorder failed.
+type holdback struct {
+	until time.Time
+	pause time.Duration
+}
+
+// held returns the tenants to be left alone at now.
+func (s *Service) held(now time.Time) []mspkit.TenantID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []mspkit.TenantID
+	for t, h := range s.holdbacks {
+		if now.Before(h.until) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// took notes whether the recorder took an event of a tenant.
+func (s *Service) took(t mspkit.TenantID, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok {
+		delete(s.holdbacks, t)
+		return
+	}
+	h := s.holdbacks[t]
+	h.pause = min(max(2*h.pause, s.o.Poll), time.Minute)
+	h.until = s.o.Now().Add(h.pause)
+	s.holdbacks[t] = h
 }
 
 // handOver gives every stored event to the recorder, in order. Where the recorder fails, the tenant's later
 // events wait and those of other tenants go on. An event is acknowledged only after the recorder took it.
-func (s *Service) handOver(ctx context.Context) error {
+func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 	var errs []error
-	q := EventQuery{Limit: batch}
+	q := EventQuery{Limit: batch, Skip: s.held(s.o.Now())}
 	for ctx.Err() == nil {
 		events, err := s.store.Events(ctx, q)
 		if err != nil {
-			return errors.Join(append(errs, err)...)
+			return errors.Join(errs...), err
 		}
 		if len(events) == 0 {
 			break
@@ -167,7 +226,9 @@ func (s *Service) handOver(ctx context.Context) error {
 			if failed[e.Tenant] {
 				continue
 			}
-			if err := s.record(ctx, e); err != nil {
+			err := s.record(ctx, e)
+			s.took(e.Tenant, err == nil)
+			if err != nil {
 				failed[e.Tenant] = true
 				q.Skip = append(q.Skip, e.Tenant)
 				errs = append(errs, fmt.Errorf("event %s: %w", e.ID, err))
@@ -179,15 +240,18 @@ func (s *Service) handOver(ctx context.Context) error {
 		err = s.store.Ack(actx, taken)
 		cancel()
 		if err != nil {
-			return errors.Join(append(errs, err)...)
+			return errors.Join(errs...), err
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(errs...), nil
 }
 
 func (s *Service) record(ctx context.Context, e Event) error {
 	if s.o.Recorder != nil {
-		if err := s.o.Recorder.Record(ctx, e); err != nil {
+		rctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
+		err := s.o.Recorder.Record(rctx, e)
+		cancel()
+		if err != nil {
 			return err
 		}
 	}
@@ -208,25 +272,25 @@ func (s *Service) record(ctx context.Context, e Event) error {
 }
 
 // deliverDue looks up what the public form asked for and sends the links.
-func (s *Service) deliverDue(ctx context.Context) error {
+func (s *Service) deliverDue(ctx context.Context) (lookups, store error) {
 	if s.o.Lookup == nil {
-		return nil
+		return nil, nil
 	}
 	due, err := s.store.Due(ctx, s.o.Now(), publicLease, batch)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var errs []error
+	var failed, errs []error
 	for _, q := range due {
 		if err := s.answerPublic(ctx, q); err != nil {
-			errs = append(errs, err)
+			failed = append(failed, err)
 			if s.o.Now().Sub(q.At) < publicGiveUp {
 				continue // Due hands it out again after the lease
 			}
 		}
 		errs = append(errs, s.store.Done(context.WithoutCancel(ctx), q.Tenant, q.ID))
 	}
-	return errors.Join(errs...)
+	return errors.Join(failed...), errors.Join(errs...)
 }
 
 func (s *Service) answerPublic(ctx context.Context, q Queued) error {
@@ -235,7 +299,9 @@ func (s *Service) answerPublic(ctx context.Context, q Queued) error {
 		return nil //nolint:nilerr // it can never be opened, so it is dropped
 	}
 	address := string(plain)
-	r, err := s.o.Lookup(ctx, q.Tenant, address)
+	lctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
+	r, err := s.o.Lookup(lctx, q.Tenant, address)
+	cancel()
 	if err != nil || r == nil {
 		return err
 	}
@@ -248,9 +314,10 @@ func (s *Service) answerPublic(ctx context.Context, q Queued) error {
 			ds = append(ds, d)
 		}
 	}
-	r.Subject.Destinations = ds
+	subject := r.Subject // a copy: the host may hand out the same value again
+	subject.Destinations = ds
 	_, err = s.startTechnician(ctx, TechnicianRequest{
-		Tenant: q.Tenant, Subject: r.Subject, Call: r.Call, By: ByCaller, IdempotencyKey: "public/" + q.ID,
+		Tenant: q.Tenant, Subject: subject, Call: r.Call, By: ByCaller, IdempotencyKey: "public/" + q.ID,
 	})
 	for _, final := range []error{ErrLimited, ErrFrozen, ErrLocked, ErrNoChannel, ErrInvalid, ErrConflict} {
 		if errors.Is(err, final) {

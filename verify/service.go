@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,7 @@ const (
 type Options struct {
 	// Channels by name. Names appear in destinations, policies, events and tickets.
 	Channels map[string]Channel
-	// Recorder takes over events from [Service.Run]; nil drops them.
+	// Recorder takes over events from [Service.Run], each within DeliverTimeout; nil drops them.
 	Recorder Recorder
 	// Authorize decides whether a technician may freeze, unfreeze, unlock, or cancel what another began. Nil
 	// refuses all of it.
@@ -39,7 +40,7 @@ type Options struct {
 	// in. It returns nil for an unknown address. Nil turns the public form off. Only Subject and Call of the
 	// result are used.
 	Lookup func(ctx context.Context, tenant mspkit.TenantID, address string) (*TechnicianRequest, error)
-	// DeliverTimeout bounds one delivery: default 15 s.
+	// DeliverTimeout bounds one delivery, one event handed over and one Lookup: default 15 s.
 	DeliverTimeout time.Duration
 	// Retention is how long ended challenges and acknowledged events are kept: default 90 days.
 	Retention time.Duration
@@ -63,6 +64,9 @@ type Service struct {
 	wake     chan struct{}
 	ran      atomic.Int64 // when RunOnce last finished without an error, in Unix nanoseconds
 	running  atomic.Int64 // how many Runs are going
+
+	mu        sync.Mutex
+	holdbacks map[mspkit.TenantID]holdback
 }
 
 var (
@@ -78,7 +82,7 @@ var (
 // [Same] serves where all tenants are alike.
 func New(store Store, ring *mspkit.KeyRing, baseURL string, settings func(context.Context, mspkit.TenantID) (Settings, error), o *Options) (*Service, error) {
 	var errs []error
-	s := &Service{store: store, settings: settings, wake: make(chan struct{}, 1)}
+	s := &Service{store: store, settings: settings, wake: make(chan struct{}, 1), holdbacks: map[mspkit.TenantID]holdback{}}
 	if o != nil {
 		s.o = *o
 	}

@@ -43,7 +43,7 @@ type Limits struct {
 	PerSubject int
 	// LockAfter is how many failures in a row lock a subject: default and cap 100.
 	LockAfter int
-	// ProofTTL is how long a proof can be redeemed: default and cap 10 minutes.
+	// ProofTTL is how long a proof can be redeemed: default and cap [MaxTTL].
 	ProofTTL time.Duration
 	// FreezeFor is how long "not me" from an authenticated channel freezes a subject: default 1 hour.
 	FreezeFor time.Duration
@@ -59,7 +59,9 @@ type Freshness struct {
 
 // The hard caps.
 const (
-	MaxTTL       = 10 * time.Minute
+	// MaxTTL is the cap for codes, numbers and proofs: the 10 minutes of SP 800-63B-4 less the minute by which the
+	// clocks of two instances may differ.
+	MaxTTL       = 9 * time.Minute
 	MaxCodeTries = 5
 	// MaxNumberTries is the cap for numbers and words.
 	MaxNumberTries = 2

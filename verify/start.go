@@ -76,14 +76,14 @@ func (s *Service) startTechnician(ctx context.Context, r TechnicianRequest) (Cha
 	call := r.Call
 	if call == nil {
 		call = &Call{}
-	} else if err := errors.Join(validID("technician id", call.Technician.ID), call.Ticket.Validate()); err != nil {
-		return Challenge{}, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	p, err := s.destination(r.Subject, r.Channel)
-	if err != nil {
+	} else if err := invalid(validID("technician id", call.Technician.ID), call.Technician.named(), call.Ticket.Validate()); err != nil {
 		return Challenge{}, err
 	}
 	now := s.o.Now()
+	p, err := s.destination(set, r, now)
+	if err != nil {
+		return Challenge{}, err
+	}
 	b := beginning{
 		tenant: r.Tenant, set: set, pick: p, now: now,
 		record: Record{
@@ -100,11 +100,7 @@ func (s *Service) startTechnician(ctx context.Context, r TechnicianRequest) (Cha
 }
 
 func (r StartRequest) validate() error {
-	var errs []error
-	errs = append(errs, r.Subject.validate(), validID("technician id", r.Technician.ID), r.Ticket.Validate())
-	if strings.TrimSpace(r.Technician.Name) == "" {
-		errs = append(errs, errors.New("the technician needs a name, the caller is shown who asks"))
-	}
+	errs := []error{r.Subject.validate(), validID("technician id", r.Technician.ID), r.Technician.named(), r.Ticket.Validate()}
 	if r.Method != "" && r.Method != MethodNumber && r.Method != MethodCode {
 		errs = append(errs, fmt.Errorf("method %q cannot be asked for, use number or code", r.Method))
 	}
@@ -112,6 +108,14 @@ func (r StartRequest) validate() error {
 		errs = append(errs, errors.New("the idempotency key has more than 256 bytes"))
 	}
 	return invalid(errs...)
+}
+
+// named reports a technician of whom nothing would be shown.
+func (t Technician) named() error {
+	if cleantext.Name(t.Name, cleantext.MaxName) == "" {
+		return errors.New("the technician needs a name that can be read, the contact is shown who asks")
+	}
+	return nil
 }
 
 func (u Subject) validate() error {
@@ -159,6 +163,9 @@ func (s *Service) choose(set Settings, rule Rule, r StartRequest, now time.Time)
 				ways = append(ways, Way{d.Channel, m})
 			}
 		}
+	}
+	if rule.Min == AssuranceNone {
+		rule.Min = AssuranceEmail
 	}
 	refused := &PolicyError{Action: r.Action, Need: rule.Min}
 	var faults []error
@@ -222,14 +229,26 @@ func (u Subject) has(channel string) bool {
 	return false
 }
 
-// destination returns the first usable address of u, for messages that prove nothing about the contact.
-func (s *Service) destination(u Subject, channel string) (pick, error) {
+// destination returns where the link for verifying a technician goes: never to an address that somebody typed, to a
+// fresh one only where there is no other and the tenant does not refuse it, and, where anybody on the internet may
+// have asked, not over a channel that costs money.
+func (s *Service) destination(set Settings, r TechnicianRequest, now time.Time) (pick, error) {
 	var faults []error
-	for _, d := range u.Destinations {
+	var known, fresh []Destination
+	for _, d := range r.Subject.Destinations {
 		ch := s.o.Channels[d.Channel]
-		if ch == nil || (channel != "" && channel != d.Channel) || d.TypedBy != "" {
+		if _, costly := ch.(Budgeter); ch == nil || (r.Channel != "" && r.Channel != d.Channel) || d.TypedBy != "" || costly && r.By == ByCaller {
 			continue
 		}
+		switch _, young := set.Freshness.lower(AssuranceStrong, d, now); {
+		case !young:
+			known = append(known, d)
+		case !set.Freshness.Refuse:
+			fresh = append(fresh, d)
+		}
+	}
+	for _, d := range append(known, fresh...) {
+		ch := s.o.Channels[d.Channel]
 		address, err := canonical(ch, d.Address)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("the %s address: %w", d.Channel, err))
@@ -272,7 +291,7 @@ func (s *Service) begin(ctx context.Context, b beginning) (Challenge, error) {
 	d.Name = cleantext.Name(d.Name, cleantext.MaxName)
 	d.Company = cleantext.Name(d.Company, cleantext.MaxName)
 	d.Technician = cleantext.Name(d.Technician, cleantext.MaxName)
-	r.State, r.Sends, r.LockAfter = StatePending, 1, b.set.Limits.LockAfter
+	r.State, r.Sends, r.Messages, r.LockAfter = StatePending, 1, 1, b.set.Limits.LockAfter
 	r.CreatedAt, r.ExpiresAt = b.now, b.now.Add(b.set.Limits.TTL)
 	code, err := s.newAnswer(r, d, b.set.Limits)
 	if err != nil {
@@ -281,9 +300,14 @@ func (s *Service) begin(ctx context.Context, b beginning) (Challenge, error) {
 	n := NewChallenge{Record: *r, Stamp: stamp(EventStarted, b.by, "")}
 	if b.key != "" {
 		n.Idempotency = s.secrets.hash("idempotency", string(r.Tenant), string(r.Kind), b.key)
-		n.Fingerprint = s.secrets.hash("fingerprint", r.Subject, string(r.Action), r.Technician, r.Ticket.System, r.Ticket.ID)
+		n.Fingerprint = s.secrets.hash("fingerprint", r.Subject, string(r.Action), r.Technician, r.Ticket.System, r.Ticket.ID,
+			r.Channel, string(r.Method), d.Address)
 	}
-	stored, existing, err := s.store.Begin(ctx, n, s.limits(b.set, b.pick, r.Tenant, r.Subject), b.now)
+	limits := s.limits(b.set, b.pick, r.Tenant, r.Subject)
+	if b.by == ByCaller {
+		limits = s.publicLimits(b.pick, r.Tenant, r.Subject)
+	}
+	stored, existing, err := s.store.Begin(ctx, n, limits, b.now)
 	if err != nil {
 		return Challenge{}, err
 	}
@@ -359,6 +383,16 @@ func (s *Service) limits(set Settings, p pick, tenant mspkit.TenantID, subject s
 	return out
 }
 
+// publicLimits are the counters of a message that anybody on the internet may have asked for. They are apart from
+// those of technicians: otherwise a stranger could use up the messages that a real verification needs.
+func (s *Service) publicLimits(p pick, tenant mspkit.TenantID, subject string) []Limit {
+	to := s.secrets.hash("destination", p.way.Channel, p.address)
+	return []Limit{
+		{Name: LimitRequests, Key: "destination/" + to + "/public", Max: publicPerDay, Window: day},
+		{Name: LimitRequests, Key: tenantKey(tenant, "public-subject", subject), Max: publicPerDay, Window: day},
+	}
+}
+
 // tenantKey keeps tenants apart whatever their ids contain.
 func tenantKey(tenant mspkit.TenantID, what, id string) string {
 	return fmt.Sprintf("tenant/%d/%s/%s/%s", len(tenant), tenant, what, id)
@@ -383,7 +417,7 @@ func (s *Service) deliver(ctx context.Context, set Settings, ch Channel, r Recor
 	status, st := DeliverySent, stamp(EventSent, ByChannel, "")
 	if err != nil {
 		status, st = DeliveryFailed, stamp(EventUndelivered, ByChannel, deliveryReason(err))
-		err = fmt.Errorf("%w: %w", ErrDelivery, err)
+		err = &undelivered{reason: deliveryReason(err), err: err}
 	}
 	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.DeliverTimeout)
 	defer cancel()
@@ -394,6 +428,16 @@ func (s *Service) deliver(ctx context.Context, set Settings, ch Channel, r Recor
 	r.Delivery, r.ReceiptID = status, receipt.ID
 	return r, err
 }
+
+// undelivered is an [ErrDelivery] that shows the reason only: nobody knows what the text of a channel's own error
+// holds. errors.Is and errors.As reach that error.
+type undelivered struct {
+	reason string
+	err    error
+}
+
+func (u *undelivered) Error() string   { return ErrDelivery.Error() + ": " + u.reason }
+func (u *undelivered) Unwrap() []error { return []error{ErrDelivery, u.err} }
 
 func deliveryReason(err error) string {
 	if de, ok := errors.AsType[*DeliveryError](err); ok {

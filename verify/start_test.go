@@ -35,13 +35,14 @@ func TestThePolicyChoosesAndExplains(t *testing.T) {
 		"number match before code":                           {rule: verify.Rule{Min: verify.AssuranceSMS}, want: way("sms", verify.MethodNumber), have: verify.AssuranceSMS},
 		"the policy's order":                                 {rule: verify.Rule{Ways: []verify.Way{way("sms", verify.MethodCode), way("email", verify.MethodNumber)}}, want: way("sms", verify.MethodCode), have: verify.AssuranceSMSCode},
 		"a channel that is asked for":                        {rule: verify.Rule{}, channel: "sms", want: way("sms", verify.MethodNumber), have: verify.AssuranceSMS},
-		"a method that is asked for":                         {rule: verify.Rule{}, method: verify.MethodCode, want: way("email", verify.MethodCode), have: verify.AssuranceEmailCode},
+		"a method that is asked for":                         {rule: verify.Rule{Min: verify.AssuranceEmailCode}, method: verify.MethodCode, want: way("email", verify.MethodCode), have: verify.AssuranceEmailCode},
+		"no minimum is e-mail with number match":             {rule: verify.Rule{}, channel: "email", method: verify.MethodCode, refused: "custom needs e-mail with number match or better"},
 		"not enough":                                         {rule: verify.Rule{Min: verify.AssuranceTeams}, refused: "custom needs Teams with number match or better, this would be text message with number match"},
 		"a code where number match is needed":                {rule: verify.Rule{Min: verify.AssuranceSMS}, channel: "sms", method: verify.MethodCode, refused: "this would be text message code"},
 		"a way that the policy does not list":                {rule: verify.Rule{Ways: []verify.Way{way("sms", verify.MethodNumber)}}, channel: "email", refused: "the policy does not allow custom by email"},
-		"a fresh number lowers the assurance":                {rule: verify.Rule{}, channel: "sms", change: fresh, want: way("sms", verify.MethodNumber), have: verify.AssuranceUnproven},
-		"a typed number lowers the assurance, however old":   {rule: verify.Rule{}, channel: "sms", change: typed, want: way("sms", verify.MethodNumber), have: verify.AssuranceUnproven},
-		"an unknown age counts as new":                       {rule: verify.Rule{}, channel: "sms", change: unknown, want: way("sms", verify.MethodNumber), have: verify.AssuranceUnproven},
+		"a fresh number lowers the assurance":                {rule: verify.Rule{Min: verify.AssuranceUnproven}, channel: "sms", change: fresh, want: way("sms", verify.MethodNumber), have: verify.AssuranceUnproven},
+		"a typed number lowers the assurance, however old":   {rule: verify.Rule{Min: verify.AssuranceUnproven}, channel: "sms", change: typed, want: way("sms", verify.MethodNumber), have: verify.AssuranceUnproven},
+		"an unknown age counts as new":                       {rule: verify.Rule{Min: verify.AssuranceUnproven}, channel: "sms", change: unknown, want: way("sms", verify.MethodNumber), have: verify.AssuranceUnproven},
 		"a fresh number is not enough, and it is said why":   {rule: verify.Rule{Min: verify.AssuranceSMS}, channel: "sms", change: fresh, refused: "changed less than 14 days ago"},
 		"a fresh number is passed over for an older mailbox": {rule: verify.Rule{Min: verify.AssuranceEmail, Ways: []verify.Way{way("sms", verify.MethodNumber), way("email", verify.MethodNumber)}}, change: fresh, want: way("email", verify.MethodNumber), have: verify.AssuranceEmail},
 	} {
@@ -122,15 +123,16 @@ func TestBadRequestsSayWhatIsWrongAndSendNothing(t *testing.T) {
 		is     error
 		want   string
 	}{
-		"no tenant":             {func(r *verify.StartRequest) { r.Tenant = "" }, verify.ErrInvalid, "tenant id is empty"},
-		"no subject":            {func(r *verify.StartRequest) { r.Subject.ID = "" }, verify.ErrInvalid, "subject id: is empty"},
-		"no technician":         {func(r *verify.StartRequest) { r.Technician.ID = "" }, verify.ErrInvalid, "technician id"},
-		"a nameless technician": {func(r *verify.StartRequest) { r.Technician.Name = " " }, verify.ErrInvalid, "needs a name"},
-		"half a ticket":         {func(r *verify.StartRequest) { r.Ticket.ID = "" }, verify.ErrInvalid, "ticket id is empty"},
-		"an unknown action":     {func(r *verify.StartRequest) { r.Action = "transfer-money" }, verify.ErrPolicy, "transfer-money"},
-		"words as a method":     {func(r *verify.StartRequest) { r.Method = verify.MethodWord }, verify.ErrInvalid, "use number or code"},
-		"an unknown channel":    {func(r *verify.StartRequest) { r.Channel = "fax" }, verify.ErrNoChannel, "no address"},
-		"no addresses":          {func(r *verify.StartRequest) { r.Subject.Destinations = nil }, verify.ErrNoChannel, "no address"},
+		"no tenant":               {func(r *verify.StartRequest) { r.Tenant = "" }, verify.ErrInvalid, "tenant id is empty"},
+		"no subject":              {func(r *verify.StartRequest) { r.Subject.ID = "" }, verify.ErrInvalid, "subject id: is empty"},
+		"no technician":           {func(r *verify.StartRequest) { r.Technician.ID = "" }, verify.ErrInvalid, "technician id"},
+		"an invisible technician": {func(r *verify.StartRequest) { r.Technician.Name = "\u200b\u202e" }, verify.ErrInvalid, "needs a name"},
+		"a nameless technician":   {func(r *verify.StartRequest) { r.Technician.Name = " " }, verify.ErrInvalid, "needs a name"},
+		"half a ticket":           {func(r *verify.StartRequest) { r.Ticket.ID = "" }, verify.ErrInvalid, "ticket id is empty"},
+		"an unknown action":       {func(r *verify.StartRequest) { r.Action = "transfer-money" }, verify.ErrPolicy, "transfer-money"},
+		"words as a method":       {func(r *verify.StartRequest) { r.Method = verify.MethodWord }, verify.ErrInvalid, "use number or code"},
+		"an unknown channel":      {func(r *verify.StartRequest) { r.Channel = "fax" }, verify.ErrNoChannel, "no address"},
+		"no addresses":            {func(r *verify.StartRequest) { r.Subject.Destinations = nil }, verify.ErrNoChannel, "no address"},
 		"a blank address": {func(r *verify.StartRequest) {
 			r.Subject.Destinations = []verify.Destination{{Channel: "email", Address: " ", FirstSeen: time.Unix(1, 0)}}
 		}, verify.ErrInvalid, "the email address: is empty"},
@@ -211,9 +213,17 @@ func TestARepeatedStartIsTheFirstOne(t *testing.T) {
 	require.Equal(t, first.Ref, again.Ref)
 	require.Equal(t, first.Number.Reveal(), again.Number.Reveal())
 	require.Equal(t, 1, w.mail.count())
-	r.Subject.ID = "erin"
-	_, err = w.Start(t.Context(), r)
-	require.ErrorIs(t, err, verify.ErrConflict, "the same key for somebody else")
+	for name, change := range map[string]func(*verify.StartRequest){
+		"somebody else": func(r *verify.StartRequest) { r.Subject.ID = "erin" }, "another way": func(r *verify.StartRequest) { r.Channel = "sms" },
+		"another method": func(r *verify.StartRequest) { r.Channel, r.Method = "sms", verify.MethodCode }, "another address": func(r *verify.StartRequest) {
+			r.Subject.Destinations = []verify.Destination{{Channel: "email", Address: "d@contoso.example", FirstSeen: time.Unix(1, 0)}}
+		},
+	} {
+		other := r
+		change(&other)
+		_, err = w.Start(t.Context(), other)
+		require.ErrorIs(t, err, verify.ErrConflict, "the same key for %s", name)
+	}
 	r.Subject.ID, r.Tenant = "dana", "fabrikam"
 	other, err := w.Start(t.Context(), r)
 	require.NoError(t, err)
@@ -253,6 +263,8 @@ func TestAnErrorOfAChannelIsToldInItsOwnWordsOnly(t *testing.T) {
 		_, err := w.Start(t.Context(), w.request())
 		require.ErrorIs(t, err, verify.ErrDelivery, name)
 		require.ErrorIs(t, err, tc.err, name)
+		require.NotContains(t, err.Error(), "dana@contoso", "the text of a channel's own error must not travel on")
+		require.NotContains(t, err.Error(), "123456")
 		w.kinds(t)
 		last := w.events[len(w.events)-1]
 		require.Equal(t, verify.EventUndelivered, last.Kind)
@@ -451,4 +463,101 @@ func TestALinkOfAnotherTenantOrRingIsNotFound(t *testing.T) {
 		_, err = service.View(t.Context(), bad)
 		require.ErrorIs(t, err, verify.ErrNotFound, name)
 	}
+}
+
+func TestWhatAnybodyMayAskForDoesNotUseUpWhatTechniciansNeed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world, o *verify.Options) {
+		o.Channels["sms"] = budgeted{w.sms}
+		o.Lookup = func(context.Context, mspkit.TenantID, string) (*verify.TechnicianRequest, error) {
+			s := w.dana()
+			s.Destinations[0], s.Destinations[1] = s.Destinations[1], s.Destinations[0] // the phone first
+			return &verify.TechnicianRequest{Subject: s}, nil
+		}
+	})
+	w.settings.Limits = verify.Limits{} // the defaults
+	for range 24 * 4 {                  // a stranger asks all day, with every spelling
+		for _, spelling := range []string{"dana@contoso.example", "Dana@contoso.example", "da na@contoso.example"} {
+			_ = w.RequestTechnician(t.Context(), verify.PublicRequest{Tenant: tenant, Address: spelling})
+		}
+		w.pass(15 * time.Minute)
+		require.NoError(t, w.RunOnce(t.Context()))
+	}
+	require.LessOrEqual(t, w.mail.count(), 6, "five a day, and the day ended once")
+	require.Zero(t, w.sms.count(), "what a stranger asks for costs nothing")
+	for range 10 {
+		_, err := w.Start(t.Context(), w.request())
+		require.NoError(t, err)
+		w.pass(46 * time.Second)
+	}
+}
+
+func TestAHostThatReturnsTheSameRequestTwiceIsNotSurprised(t *testing.T) {
+	t.Parallel()
+	var shared verify.TechnicianRequest
+	w := newWorld(t, func(_ *world, o *verify.Options) {
+		o.Lookup = func(context.Context, mspkit.TenantID, string) (*verify.TechnicianRequest, error) { return &shared, nil }
+	})
+	shared.Subject = w.dana()
+	want := fmt.Sprintf("%+v", shared)
+	require.NoError(t, w.RequestTechnician(t.Context(), verify.PublicRequest{Tenant: tenant, Address: "+15550100123"}))
+	w.pass(time.Minute)
+	require.NoError(t, w.RunOnce(t.Context()))
+	require.Equal(t, 1, w.sms.count(), "the address that was typed goes first")
+	require.Equal(t, want, fmt.Sprintf("%+v", shared))
+}
+
+func TestAStuckRecorderAndLookupAreLeftBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stuck := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		w := newWorld(t, func(_ *world, o *verify.Options) {
+			o.Recorder = verify.RecorderFunc(func(ctx context.Context, _ verify.Event) error { return stuck(ctx) })
+			o.Lookup = func(ctx context.Context, _ mspkit.TenantID, _ string) (*verify.TechnicianRequest, error) {
+				return nil, stuck(ctx)
+			}
+		})
+		c, err := w.Start(t.Context(), w.request())
+		require.NoError(t, err)
+		require.NoError(t, w.RequestTechnician(t.Context(), verify.PublicRequest{Tenant: tenant, Address: "a@b.example"}))
+		w.pass(10 * time.Minute)
+		begun := time.Now()
+		require.ErrorIs(t, w.RunOnce(t.Context()), context.DeadlineExceeded)
+		require.LessOrEqual(t, time.Since(begun), 31*time.Second)
+		got, err := w.Get(t.Context(), c.Ref, jane.ID)
+		require.NoError(t, err)
+		require.Equal(t, verify.StateExpired, got.State)
+		require.NoError(t, w.PublicForm(), "one tenant's recorder must not close the form of all")
+	})
+}
+
+func TestAListSurvivesARecordThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	ring, err := mspkit.NewKeyRing(mspkit.NewKey("k2")) // the old key leaked and is gone
+	require.NoError(t, err)
+	svc, err := verify.New(w.store, ring, w.BaseURL(), verify.Same(w.settings), &verify.Options{Channels: map[string]verify.Channel{"email": w.mail}, Now: w.now})
+	require.NoError(t, err)
+	_, err = svc.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	list, err := svc.History(t.Context(), tenant, "dana", 10)
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, []string{"Dana", ""}, []string{list[0].Name, list[1].Name})
+	require.Equal(t, verify.StatePending, list[1].State)
+}
+
+func TestABounceOfTheOnlyMessageIsNotedAfterANewNumber(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c, err := w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	_, err = w.Renew(t.Context(), verify.RenewRequest{Ref: c.Ref, Technician: jane.ID})
+	require.NoError(t, err)
+	require.NoError(t, w.Delivered(t.Context(), w.mail.last(t).Key, verify.DeliveryFailed, "unknown mailbox"))
+	got, err := w.Get(t.Context(), c.Ref, jane.ID)
+	require.NoError(t, err)
+	require.Equal(t, verify.DeliveryFailed, got.Delivery)
 }

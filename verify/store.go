@@ -92,7 +92,8 @@ type Record struct {
 	Sealed []byte
 
 	Tries, MaxTries int
-	Sends           int
+	// Sends counts the answers that were given out, Messages those that went with a message.
+	Sends, Messages int
 	LockAfter       int
 	// Hinted is set when somebody pressed "not me" without proving that they are the subject.
 	Hinted bool
@@ -198,9 +199,18 @@ type Outcome struct {
 	FreezeStamp Stamp
 }
 
+// Try is one try of an answer.
+type Try struct {
+	// Method is what is answered, Technician who answers, or empty where it is the caller. A try that does not
+	// fit the record is not counted.
+	Method     Method
+	Technician string
+	Stamp      Stamp
+}
+
 // SubjectChange changes what is kept of a subject.
 type SubjectChange struct {
-	// FrozenUntil, where not nil, replaces the time; the zero time unfreezes.
+	// FrozenUntil, where not nil, freezes; a freeze that lasts longer already stays. The zero time unfreezes.
 	FrozenUntil *time.Time
 	// Unlock sets the failures to zero.
 	Unlock bool
@@ -226,7 +236,8 @@ type Queued struct {
 	Sealed []byte
 	// Attempts counts how often Due handed it out.
 	Attempts int
-	At       time.Time
+	// At is when it was asked for, Due when it is to be delivered at the earliest.
+	At, Due time.Time
 }
 
 // EventQuery selects events that were not acknowledged, in the order in which they were stored.
@@ -253,14 +264,16 @@ type Store interface {
 	// may come before the channel has answered.
 	Sent(ctx context.Context, ref Ref, receiptID string, status DeliveryStatus, s Stamp, now time.Time) error
 
-	// Attempt counts a try and a failure of the subject, and only then hands out the MACs. Where
-	// [Record.Effective] is not pending it counts nothing and returns the record without MACs. A try that
-	// reaches LockAfter also stores an [EventLocked] with the id of s and the suffix "-locked".
-	Attempt(ctx context.Context, ref Ref, s Stamp, now time.Time) (r Record, sub SubjectState, err error)
+	// Attempt counts a try and, where the caller is verified, a failure of the subject, and only then hands out
+	// the MACs; see [Record.Try]. Where [Record.Effective] is not pending, or the try does not fit the record, it
+	// counts nothing and returns the record without MACs. A try that reaches LockAfter also stores an
+	// [EventLocked] with the id of the stamp and the suffix "-locked".
+	Attempt(ctx context.Context, ref Ref, t Try, now time.Time) (r Record, sub SubjectState, err error)
 
 	// Finish ends a pending challenge if its version is still version, else it is ErrConflict or ErrNotPending.
-	// Confirming clears the subject's failures, lowers the refunded counters, and is refused with ErrFrozen or
-	// ErrNotPending where the subject was frozen or the challenge expired in between.
+	// Confirming a caller clears the subject's failures; confirming lowers the refunded counters, and is refused
+	// with ErrFrozen or ErrNotPending where the subject was frozen or the challenge expired in between. A freeze
+	// only lengthens.
 	Finish(ctx context.Context, ref Ref, version int64, o Outcome, now time.Time) (Record, error)
 
 	// Renew replaces the answer of a pending or failed challenge that has not expired, if its version is still
@@ -294,7 +307,7 @@ type Store interface {
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
 	DeleteExpired(ctx context.Context, before, now time.Time, limit int) (int, error)
 
-	// Enqueue stores a delivery, counting limits as in Begin. Due hands out deliveries that are due and hides
+	// Enqueue stores a delivery that is due at q.Due, counting limits as in Begin. Due hands out deliveries that are due and hides
 	// them for lease, so that another instance does not take them. Done deletes one.
 	Enqueue(ctx context.Context, q Queued, limits []Limit, now time.Time) error
 	Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Queued, error)
@@ -308,6 +321,66 @@ type Watcher interface {
 }
 
 // The following are the rules that every store shares.
+
+// Refused returns the error for a message to a subject in state sub: [ErrFrozen], [ErrLocked] or nil.
+func (r Record) Refused(sub SubjectState, now time.Time) error {
+	if sub.FrozenUntil.After(now) {
+		return ErrFrozen
+	}
+	if sub.Failures >= r.LockAfter {
+		return ErrLocked
+	}
+	return nil
+}
+
+// Try counts t on r and sub if it can be answered and fits, and reports whether it was counted and whether that
+// locked the subject. A contact who verifies a technician proves and risks nothing of their own, so their tries
+// are no failures of theirs.
+func (r *Record) Try(t Try, sub *SubjectState, now time.Time) (counted, locked bool) {
+	if r.Effective(*sub, now) != StatePending || t.Method != r.Method || (t.Technician != "" && t.Technician != r.Technician) {
+		return false, false
+	}
+	r.Tries++
+	if r.Kind == KindCaller {
+		sub.Failures++
+		locked = sub.Failures == r.LockAfter
+	}
+	return true, locked
+}
+
+// End applies o to r and sub and reports whether the counters of Refund go down.
+func (r *Record) End(version int64, o Outcome, sub *SubjectState, now time.Time) (refund bool, err error) {
+	switch {
+	case r.State != StatePending:
+		return false, ErrNotPending
+	case r.Version != version:
+		return false, ErrConflict
+	case o.State == StateConfirmed && !now.Before(r.ExpiresAt):
+		return false, ErrNotPending
+	case o.State == StateConfirmed && sub.FrozenUntil.After(now):
+		return false, ErrFrozen
+	}
+	r.Version++
+	r.State, r.DecidedAt, r.ProofUntil = o.State, now, o.ProofUntil
+	if o.State == StateConfirmed && r.Kind == KindCaller {
+		sub.Failures = 0
+	}
+	if !o.FreezeUntil.IsZero() {
+		sub.Change(SubjectChange{FrozenUntil: &o.FreezeUntil})
+	}
+	return o.State == StateConfirmed, nil
+}
+
+// Change applies c. A freeze never ends one that lasts longer: only the zero time, which needs a permission of its
+// own, unfreezes.
+func (s *SubjectState) Change(c SubjectChange) {
+	if f := c.FrozenUntil; f != nil && (f.IsZero() || f.After(s.FrozenUntil)) {
+		s.FrozenUntil = *f
+	}
+	if c.Unlock {
+		s.Failures = 0
+	}
+}
 
 // Renewable reports whether r can be given a new answer at now, its version and subject aside.
 func (r Record) Renewable(now time.Time) bool {
@@ -324,6 +397,7 @@ func (r *Record) Renewed(n Renewal, refund []string) {
 	r.Hinted = false
 	r.Refund = append(r.Refund, refund...)
 	if n.Send {
+		r.Messages++
 		r.Delivery, r.ReceiptID = DeliveryPending, ""
 	}
 }

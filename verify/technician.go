@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -14,9 +15,6 @@ import (
 // challenge is the technician's view of r. Number, word and proof are for the technician who began only.
 func (s *Service) challenge(r Record, sub SubjectState, now time.Time, own bool) (Challenge, error) {
 	d, err := s.secrets.open(r)
-	if err != nil {
-		return Challenge{}, err
-	}
 	c := Challenge{
 		Ref: r.Ref, Version: r.Version, Kind: r.Kind, State: r.Effective(sub, now), Delivery: r.Delivery,
 		Channel: r.Channel, Method: r.Method, Assurance: r.Assurance, Fresh: d.Fresh, Subject: r.Subject,
@@ -24,8 +22,8 @@ func (s *Service) challenge(r Record, sub SubjectState, now time.Time, own bool)
 		To: mask(d.Address), TriesLeft: max(r.MaxTries-r.Tries, 0), Hinted: r.Hinted,
 		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, DecidedAt: r.DecidedAt,
 	}
-	if !own {
-		return c, nil
+	if err != nil || !own {
+		return c, err
 	}
 	if c.State == StatePending {
 		c.Number, c.Word = mspkit.Redact(d.Number), mspkit.Redact(d.Word)
@@ -68,8 +66,8 @@ func (s *Service) list(ctx context.Context, q Query, technician string) ([]Chall
 	out := make([]Challenge, 0, len(rs))
 	for _, r := range rs {
 		c, err := s.challenge(r, SubjectState{}, s.o.Now(), technician != "" && r.Technician == technician)
-		if err != nil {
-			return nil, wrap("list", err)
+		if err != nil { // a key that is gone, or a damaged record: the rest of the list is still true
+			s.log.LogAttrs(ctx, slog.LevelWarn, "verify: a record could not be opened and is listed without its details", slog.String("challenge", r.ID), slog.Any("error", err))
 		}
 		out = append(out, c)
 	}
@@ -204,8 +202,11 @@ func (s *Service) cancel(ctx context.Context, ref Ref, technician, reason string
 }
 
 // Redeem uses a proof. It succeeds once: the proof must be genuine, for exactly what e says, not over, not
-// redeemed by anybody else, and its subject not frozen. by names the use (for example the job that resets the
-// password), so that the same use may ask again after an unclear answer. Errors: [ErrProof],
+// redeemed by anybody else, and its subject not frozen.
+//
+// by names this one use, so that it may ask again after an unclear answer: the id of the job that resets the
+// password, or a random text for each press of a button. It must never be a constant or the name of a person, because
+// whoever comes with the same by is taken for the same use. Errors: [ErrProof],
 // [ErrProofExpired], [ErrRedeemed], [ErrFrozen], [ErrNotFound], or a failure of the store; on every error the action must not
 // be done.
 func (s *Service) Redeem(ctx context.Context, p Proof, e Expect, by string) error {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,7 +96,8 @@ type app struct {
 	verify  *verify.Service
 	pages   *verifypage.Pages
 	noter   *noter
-	mux     *http.ServeMux
+	mux     *http.ServeMux // everything, for this machine
+	outside *http.ServeMux // the callers' pages and the status callbacks
 	people  []person
 	who     map[mspkit.TenantID]string // the address of each client's page "Is this call real?"
 	mailbox *mailtest.Server           // nil where mails go to a real server
@@ -115,7 +117,7 @@ type arrival struct {
 }
 
 func newApp(ctx context.Context, cfg config) (_ *app, err error) {
-	a := &app{cfg: cfg, mux: http.NewServeMux(), calls: map[string]verify.Call{}}
+	a := &app{cfg: cfg, mux: http.NewServeMux(), outside: http.NewServeMux(), calls: map[string]verify.Call{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -172,7 +174,7 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	for tenant := range clients {
 		a.who[tenant] = a.pages.PublicURL(tenant)
 	}
-	a.mux.Handle("/verify/", http.StripPrefix("/verify", a.pages))
+	a.handle("/verify/", http.StripPrefix("/verify", a.pages))
 	if err := a.statusCallbacks(); err != nil {
 		return nil, err
 	}
@@ -193,16 +195,21 @@ func (a *app) close() error {
 	return errors.Join(errs...)
 }
 
-// ServeHTTP refuses other hosts' names, so that a page elsewhere cannot reach the portal by DNS rebinding.
+// handle serves what callers and Twilio need, on this machine and to the proxy.
+func (a *app) handle(pattern string, h http.Handler) {
+	a.mux.Handle(pattern, h)
+	a.outside.Handle(pattern, h)
+}
+
+// ServeHTTP serves the portal, in which nobody signs in, to browsers of this machine only: requests under another
+// host's name (DNS rebinding) and requests that a proxy passed on are refused.
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	host := "http://" + r.Host
-	if host != a.cfg.url && (a.cfg.publicURL == "" || !strings.HasSuffix(a.cfg.publicURL, "://"+r.Host)) {
-		http.Error(w, "This program answers at "+a.cfg.url+" only.", http.StatusMisdirectedRequest)
-		return
+	passedOn := false
+	for name := range r.Header {
+		passedOn = passedOn || name == "Forwarded" || name == "Via" || strings.HasPrefix(name, "X-Forwarded-") || name == "X-Real-Ip"
 	}
-	// From outside only the callers' pages and Twilio's callbacks can be reached.
-	if host != a.cfg.url && !strings.HasPrefix(r.URL.Path, "/verify/") && r.URL.Path != "/twilio/status" {
-		http.NotFound(w, r)
+	if passedOn || "http://"+r.Host != a.cfg.url {
+		http.Error(w, "This program answers at "+a.cfg.url+" only. Point a proxy at the address of -public.", http.StatusMisdirectedRequest)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
@@ -219,7 +226,8 @@ func loadKeys(path string) (*mspkit.KeyRing, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
+	// Windows has other permissions; the user's own folder is private there.
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("the key file %s can be read by others; make it 0600", path)
 	}
 	var keys []mspkit.Key
@@ -307,7 +315,7 @@ func (a *app) statusCallbacks() error {
 	if err != nil {
 		return err
 	}
-	a.mux.Handle("/twilio/status", h)
+	a.handle("/twilio/status", h)
 	return nil
 }
 

@@ -6,12 +6,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mspkit/mspkit/internal/webpage/webpagetest"
+	"github.com/mspkit/mspkit/verify"
 )
 
 func TestTheStoryGoesAsItShould(t *testing.T) {
@@ -48,27 +50,66 @@ func newTestApp(t *testing.T, cfg config) *app {
 func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 	t.Parallel()
 	a := newTestApp(t, config{publicURL: "https://help.example"})
+	proxied := func(h string) http.Header { return http.Header{h: {"x"}} }
 	for _, tc := range []struct {
-		url  string
-		want int
+		url    string
+		want   int
+		header http.Header
 	}{
-		{"http://127.0.0.1:8080/", http.StatusOK},
-		{"http://127.0.0.1:8080/api/state", http.StatusOK},
-		{"http://evil.example/", http.StatusMisdirectedRequest},
-		{"http://evil.example/verify/v/x", http.StatusMisdirectedRequest},
-		{"https://help.example/", http.StatusNotFound},
-		{"https://help.example/api/state", http.StatusNotFound},
-		{"https://help.example/verify/../api/state", http.StatusTemporaryRedirect}, // to the address above
-		{"https://help.example/verify/v/x", http.StatusNotFound},                   // the page that says so
+		{"http://127.0.0.1:8080/", http.StatusOK, nil},
+		{"http://127.0.0.1:8080/api/state", http.StatusOK, nil},
+		{"http://evil.example/", http.StatusMisdirectedRequest, nil},
+		{"http://evil.example/verify/v/x", http.StatusMisdirectedRequest, nil},
+		{"https://help.example/api/state", http.StatusMisdirectedRequest, nil},
+		// A proxy that was pointed at the wrong address, and says the host that it was told.
+		{"http://127.0.0.1:8080/api/state", http.StatusMisdirectedRequest, proxied("X-Forwarded-For")},
+		{"http://127.0.0.1:8080/api/state", http.StatusMisdirectedRequest, proxied("X-Forwarded-Proto")},
+		{"http://127.0.0.1:8080/api/state", http.StatusMisdirectedRequest, proxied("Forwarded")},
+		{"http://127.0.0.1:8080/api/state", http.StatusMisdirectedRequest, proxied("Via")},
+		{"http://127.0.0.1:8080/api/state", http.StatusMisdirectedRequest, proxied("X-Real-Ip")},
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, tc.url, nil)
+		if tc.header != nil {
+			r.Header = tc.header
+		}
 		a.ServeHTTP(w, r)
-		require.Equal(t, tc.want, w.Code, tc.url)
-		if !strings.HasPrefix(tc.url, "http://127.0.0.1:8080/") {
+		require.Equal(t, tc.want, w.Code, "%s %v", tc.url, tc.header)
+		if tc.want != http.StatusOK {
 			require.NotContains(t, w.Body.String(), "dana@contoso.example", tc.url)
 		}
 	}
+	for path, want := range map[string]int{"/verify/v/x": http.StatusNotFound, "/twilio/status": http.StatusMethodNotAllowed, "/": http.StatusNotFound, "/api/state": http.StatusNotFound} {
+		w := httptest.NewRecorder()
+		a.outside.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8081"+path, nil))
+		require.Equal(t, want, w.Code, path)
+		require.NotContains(t, w.Body.String(), "dana@contoso.example", path)
+	}
+}
+
+func TestOneProofIsGoodForOnePressHoweverManyCome(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, config{})
+	p, _ := a.person("contoso", "dana")
+	c, err := a.verify.Start(t.Context(), verify.StartRequest{
+		Tenant: p.Tenant, Subject: p.subject(), Action: verify.ActionResetPassword, Technician: technicians[0].Technician, Ticket: p.Ticket,
+	})
+	require.NoError(t, err)
+	_, err = a.verify.Answer(t.Context(), verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
+	require.NoError(t, err)
+	var passed atomic.Int32
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/redeem", nil)
+			r.PostForm = map[string][]string{"id": {c.Ref.ID}}
+			if _, err := a.doRedeem(r, p, technicians[0]); err == nil {
+				passed.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 1, passed.Load())
 }
 
 func TestEveryRouteOfThePortalCarriesTheHeaderSet(t *testing.T) {

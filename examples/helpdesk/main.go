@@ -37,6 +37,7 @@ func main() {
 func run(ctx context.Context) error {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on; loopback only, the portal has no sign-in")
 	data := flag.String("data", "", "folder for the database and the keys (default: mspkit-helpdesk in the user's cache folder)")
+	public := flag.String("public", "127.0.0.1:8081", "where a proxy in front reaches the callers' pages, used with MSPKIT_PUBLIC_URL only; loopback only")
 	self := flag.Bool("selftest", false, "play the whole story without a browser, print it, and exit")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -61,14 +62,23 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var outside net.Listener
+	if cfg.publicURL != "" {
+		if outside, err = listen(ctx, *public); err != nil {
+			return fmt.Errorf("-public: %w", err)
+		}
+	}
 	cfg.dir, cfg.url = dir, "http://"+l.Addr().String()
 	cfg.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := newApp(ctx, cfg)
 	if err != nil {
 		return err
 	}
+	if outside != nil {
+		fmt.Printf("\n  Point the proxy of %s at http://%s, which serves the callers' pages only.\n", cfg.publicURL, outside.Addr())
+	}
 	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  Data in %s. %s\n  Ctrl-C ends it.\n\n", cfg.url, dir, cfg.describe())
-	return a.serve(ctx, l)
+	return a.serve(ctx, l, outside)
 }
 
 // listen refuses addresses that others can reach, because nobody signs in to the portal.
@@ -88,12 +98,21 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 }
 
 // serve runs the background work and the web server until ctx ends, then closes everything in order.
-func (a *app) serve(ctx context.Context, l net.Listener) error {
+// outside, if there is one, is for the proxy: it reaches the callers' pages and the status callbacks and nothing else.
+func (a *app) serve(ctx context.Context, l, outside net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	srv := &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	failed := make(chan error, 2)
-	go func() { failed <- srv.Serve(l) }()
+	var servers []*http.Server
+	start := func(l net.Listener, h http.Handler) {
+		srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+		servers = append(servers, srv)
+		go func() { failed <- srv.Serve(l) }()
+	}
+	start(l, a)
+	if outside != nil {
+		start(outside, a.outside)
+	}
 	background := make(chan error, 1)
 	go func() { background <- a.verify.Run(ctx) }()
 
@@ -105,6 +124,8 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	}
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer done()
-	err = errors.Join(err, srv.Shutdown(grace), <-background, a.close())
-	return err
+	for _, srv := range servers {
+		err = errors.Join(err, srv.Shutdown(grace))
+	}
+	return errors.Join(err, <-background, a.close())
 }

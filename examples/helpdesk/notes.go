@@ -66,7 +66,7 @@ func sentence(e verify.Event, name string) string {
 		case verify.EventConfirmed:
 			return fmt.Sprintf("%s heard the right words: this is really %s.", name, tech)
 		case verify.EventMismatch:
-			return fmt.Sprintf("%s heard other words than %s was given. Somebody may be posing as the helpdesk.", name, or(tech, "a technician"))
+			return fmt.Sprintf("Other words than %s was given were typed behind %s's link. Somebody may be posing as the helpdesk, or a mail scanner guessed.", or(tech, "a technician"), name)
 		default:
 			return ""
 		}

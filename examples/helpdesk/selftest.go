@@ -89,7 +89,7 @@ func (p *player) open() error {
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	done := make(chan error, 1)
-	go func() { done <- a.serve(ctx, l) }()
+	go func() { done <- a.serve(ctx, l, nil) }()
 	p.app = a
 	p.stop = func() error {
 		cancel()
@@ -365,7 +365,8 @@ func (p *player) technicianIsReal() {
 	before := len(p.on("mail"))
 	p.ask("dana@contoso.example")
 	p.ask("nobody@contoso.example")
-	p.say("She asks on the public page. It says the same to everybody, known or not.")
+	p.say("She asks on the public page. It says the same to everybody, known or not, and nothing is sent at once.")
+	p.app.advance(time.Minute)
 	m := p.message("mail", before)
 	title, text := p.page(m.Link, nil)
 	for _, want := range []string{"Jane Doe", "Northwind IT", "4711"} {

@@ -77,7 +77,8 @@ func fold(s string) string {
 		}
 		b.WriteRune(r)
 	}
-	return b.String()
+	// In a mail's subject "=?" begins an encoded word, which the reader's program would decode to anything.
+	return strings.ReplaceAll(b.String(), "=?", "= ?")
 }
 
 func ascii(r rune) rune {
@@ -165,5 +166,5 @@ func cut(s string, limit int) string {
 		return s
 	}
 	rs := []rune(s)[:limit-1]
-	return strings.TrimRight(string(rs), " ") + "…"
+	return strings.TrimRight(string(rs), " @.:/=?") + "…" // nothing that is only half an address
 }

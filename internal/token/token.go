@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"time"
 
 	"github.com/mspkit/mspkit"
 )
@@ -43,6 +44,12 @@ func Digits(n int) string {
 	limit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil)
 	v, _ := rand.Int(rand.Reader, limit) // fails only where rand.Reader does, which never returns an error
 	return fmt.Sprintf("%0*d", n, v)
+}
+
+// Jitter returns a random duration from zero up to, but not including, d.
+func Jitter(d time.Duration) time.Duration {
+	v, _ := rand.Int(rand.Reader, big.NewInt(int64(d)))
+	return time.Duration(v.Int64())
 }
 
 // Pick returns one element of list, each equally likely.

@@ -72,11 +72,8 @@ func (s *Store) Begin(_ context.Context, n verify.NewChallenge, limits []verify.
 		return verify.Record{}, false, verify.ErrConflict
 	}
 	sub := s.subject(r.Tenant, r.Subject)
-	if sub.FrozenUntil.After(now) {
-		return verify.Record{}, false, verify.ErrFrozen
-	}
-	if sub.Failures >= r.LockAfter {
-		return verify.Record{}, false, verify.ErrLocked
+	if err := r.Refused(sub, now); err != nil {
+		return verify.Record{}, false, err
 	}
 	refund, err := s.count(limits, now)
 	if err != nil {
@@ -107,7 +104,7 @@ func (s *Store) Sent(_ context.Context, ref verify.Ref, receiptID string, status
 }
 
 // Attempt implements [verify.Store].
-func (s *Store) Attempt(_ context.Context, ref verify.Ref, st verify.Stamp, now time.Time) (verify.Record, verify.SubjectState, error) {
+func (s *Store) Attempt(_ context.Context, ref verify.Ref, t verify.Try, now time.Time) (verify.Record, verify.SubjectState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.records[ref]
@@ -115,15 +112,14 @@ func (s *Store) Attempt(_ context.Context, ref verify.Ref, st verify.Stamp, now 
 		return verify.Record{}, verify.SubjectState{}, verify.ErrNotFound
 	}
 	sub := s.subject(r.Tenant, r.Subject)
-	if r.Effective(sub, now) != verify.StatePending {
+	counted, locked := r.Try(t, &sub, now)
+	if !counted {
 		return r.Hidden(), sub, nil
 	}
-	r.Tries++
-	sub.Failures++
 	s.setSubject(r.Tenant, r.Subject, sub)
-	s.emit(r.Event(st, now))
-	if sub.Failures == r.LockAfter {
-		s.emit(r.Event(verify.Stamp{ID: st.ID + "-locked", Kind: verify.EventLocked, By: st.By}, now))
+	s.emit(r.Event(t.Stamp, now))
+	if locked {
+		s.emit(r.Event(t.Stamp.Locked(), now))
 	}
 	return *r, sub, nil
 }
@@ -133,34 +129,23 @@ func (s *Store) Finish(_ context.Context, ref verify.Ref, version int64, o verif
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.records[ref]
-	switch {
-	case !ok:
+	if !ok {
 		return verify.Record{}, verify.ErrNotFound
-	case r.State != verify.StatePending:
-		return verify.Record{}, verify.ErrNotPending
-	case r.Version != version:
-		return verify.Record{}, verify.ErrConflict
 	}
 	sub := s.subject(r.Tenant, r.Subject)
-	if o.State == verify.StateConfirmed {
-		if !now.Before(r.ExpiresAt) {
-			return verify.Record{}, verify.ErrNotPending
-		}
-		if sub.FrozenUntil.After(now) {
-			return verify.Record{}, verify.ErrFrozen
-		}
-		sub.Failures = 0
+	refund, err := r.End(version, o, &sub, now)
+	if err != nil {
+		return verify.Record{}, err
+	}
+	if refund {
 		for _, k := range r.Refund {
 			if c, ok := s.counters[k]; ok && c.n > 0 && now.Before(c.end) {
 				c.n--
 			}
 		}
 	}
-	r.Version++
-	r.State, r.DecidedAt, r.ProofUntil = o.State, now, o.ProofUntil
 	s.emit(r.Event(o.Stamp, now))
 	if !o.FreezeUntil.IsZero() {
-		sub.FrozenUntil = o.FreezeUntil
 		s.emit(r.Event(o.FreezeStamp, now))
 	}
 	s.setSubject(r.Tenant, r.Subject, sub)
@@ -181,11 +166,8 @@ func (s *Store) Renew(_ context.Context, ref verify.Ref, version int64, n verify
 		return verify.Record{}, verify.ErrConflict
 	}
 	sub := s.subject(r.Tenant, r.Subject)
-	if sub.FrozenUntil.After(now) {
-		return verify.Record{}, verify.ErrFrozen
-	}
-	if sub.Failures >= r.LockAfter {
-		return verify.Record{}, verify.ErrLocked
+	if err := r.Refused(sub, now); err != nil {
+		return verify.Record{}, err
 	}
 	refund, err := s.count(limits, now)
 	if err != nil {
@@ -277,12 +259,7 @@ func (s *Store) ChangeSubject(_ context.Context, tenant mspkit.TenantID, subject
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := s.subject(tenant, subject)
-	if c.FrozenUntil != nil {
-		sub.FrozenUntil = *c.FrozenUntil
-	}
-	if c.Unlock {
-		sub.Failures = 0
-	}
+	sub.Change(c)
 	s.setSubject(tenant, subject, sub)
 	s.emit(verify.SubjectEvent(tenant, subject, c.Stamp, now))
 	return nil
@@ -387,7 +364,7 @@ func (s *Store) Enqueue(_ context.Context, q verify.Queued, limits []verify.Limi
 	if _, err := s.count(limits, now); err != nil {
 		return err
 	}
-	s.queue = append(s.queue, queued{Queued: q, due: now})
+	s.queue = append(s.queue, queued{Queued: q, due: q.Due})
 	return nil
 }
 

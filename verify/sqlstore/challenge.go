@@ -33,14 +33,14 @@ func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verif
 		}
 		sub, err := s.subject(ctx, tx, r.Tenant, r.Subject)
 		if err == nil {
-			err = refused(r, sub, now)
+			err = r.Refused(sub, now)
 		}
 		if err != nil {
 			return err
 		}
 		r.Version, r.Refund = 1, refundable(limits)
 		added, err := tx.Affected(ctx, s.q.insert, r.Tenant, r.ID, r.Version, r.Kind, r.State, int64(r.Delivery), r.Method, r.Channel,
-			r.Subject, r.Action, r.Technician, r.Ticket.System, r.Ticket.ID, int64(r.Assurance), r.KeyID, present(r.Sealed), r.Tries, r.MaxTries, r.Sends,
+			r.Subject, r.Action, r.Technician, r.Ticket.System, r.Ticket.ID, int64(r.Assurance), r.KeyID, present(r.Sealed), r.Tries, r.MaxTries, r.Sends, r.Messages,
 			r.LockAfter, flag(r.Hinted), encodeRefund(r.Refund), r.ReceiptID, sqlx.Micros(r.CreatedAt), sqlx.Micros(r.ExpiresAt),
 			sqlx.Micros(r.DecidedAt), sqlx.Micros(r.ProofUntil), r.RedeemedBy, sqlx.Micros(r.RedeemedAt),
 			present(r.MAC), present(r.WordMAC), null(n.Idempotency), n.Fingerprint)
@@ -61,17 +61,6 @@ func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verif
 	return r.Hidden(), existing, nil
 }
 
-// refused reports why nothing may be sent to the subject of r.
-func refused(r verify.Record, sub verify.SubjectState, now time.Time) error {
-	if sub.FrozenUntil.After(now) {
-		return verify.ErrFrozen
-	}
-	if sub.Failures >= r.LockAfter {
-		return verify.ErrLocked
-	}
-	return nil
-}
-
 // Sent implements [verify.Store].
 func (s *Store) Sent(ctx context.Context, ref verify.Ref, receiptID string, status verify.DeliveryStatus, st verify.Stamp, now time.Time) error {
 	_, err := s.change(ctx, "sent", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, _ verify.SubjectState) error {
@@ -88,7 +77,7 @@ func (s *Store) Sent(ctx context.Context, ref verify.Ref, receiptID string, stat
 }
 
 // Attempt implements [verify.Store].
-func (s *Store) Attempt(ctx context.Context, ref verify.Ref, st verify.Stamp, now time.Time) (verify.Record, verify.SubjectState, error) {
+func (s *Store) Attempt(ctx context.Context, ref verify.Ref, t verify.Try, now time.Time) (verify.Record, verify.SubjectState, error) {
 	var r verify.Record
 	var sub verify.SubjectState
 	err := s.db.WriteTx(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
@@ -100,23 +89,24 @@ func (s *Store) Attempt(ctx context.Context, ref verify.Ref, st verify.Stamp, no
 		if r, sub, err = s.load(ctx, tx, s.q.attempt, ref, &mac, &wordMAC); err != nil {
 			return err
 		}
-		if r.Effective(sub, now) != verify.StatePending {
+		was := sub
+		counted, locked := r.Try(t, &sub, now)
+		if !counted {
 			return nil
 		}
-		r.Tries++
-		sub.Failures++
 		if _, err := tx.ExecContext(ctx, s.q.tried, r.Tries, r.Tenant, r.ID); err != nil {
 			return err
 		}
-		if err := s.setSubject(ctx, tx, r.Tenant, r.Subject, sub); err != nil {
+		if sub != was {
+			if err := s.setSubject(ctx, tx, r.Tenant, r.Subject, sub); err != nil {
+				return err
+			}
+		}
+		if err := s.emit(ctx, tx, r.Event(t.Stamp, now)); err != nil {
 			return err
 		}
-		if err := s.emit(ctx, tx, r.Event(st, now)); err != nil {
-			return err
-		}
-		if sub.Failures == r.LockAfter {
-			locked := verify.Stamp{ID: st.ID + "-locked", Kind: verify.EventLocked, By: st.By}
-			if err := s.emit(ctx, tx, r.Event(locked, now)); err != nil {
+		if locked {
+			if err := s.emit(ctx, tx, r.Event(t.Stamp.Locked(), now)); err != nil {
 				return err
 			}
 		}
@@ -133,33 +123,21 @@ func (s *Store) Attempt(ctx context.Context, ref verify.Ref, st verify.Stamp, no
 func (s *Store) Finish(ctx context.Context, ref verify.Ref, version int64, o verify.Outcome, now time.Time) (verify.Record, error) {
 	return s.change(ctx, "finish", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, sub verify.SubjectState) error {
 		was := sub
-		switch {
-		case r.State != verify.StatePending:
-			return verify.ErrNotPending
-		case r.Version != version:
-			return verify.ErrConflict
+		refund, err := r.End(version, o, &sub, now)
+		if err != nil {
+			return err
 		}
-		if o.State == verify.StateConfirmed {
-			if !now.Before(r.ExpiresAt) {
-				return verify.ErrNotPending
-			}
-			if sub.FrozenUntil.After(now) {
-				return verify.ErrFrozen
-			}
-			sub.Failures = 0
+		if refund {
 			for _, name := range r.Refund {
 				if _, err := tx.ExecContext(ctx, s.q.refund, name, sqlx.Micros(now)); err != nil {
 					return err
 				}
 			}
 		}
-		r.Version++
-		r.State, r.DecidedAt, r.ProofUntil = o.State, now, o.ProofUntil
 		if err := s.finished(ctx, tx, *r, o.Stamp, now); err != nil {
 			return err
 		}
 		if !o.FreezeUntil.IsZero() {
-			sub.FrozenUntil = o.FreezeUntil
 			if err := s.emit(ctx, tx, r.Event(o.FreezeStamp, now)); err != nil {
 				return err
 			}
@@ -189,7 +167,7 @@ func (s *Store) Renew(ctx context.Context, ref verify.Ref, version int64, n veri
 		case r.Version != version:
 			return verify.ErrConflict
 		}
-		if err := refused(*r, sub, now); err != nil {
+		if err := r.Refused(sub, now); err != nil {
 			return err
 		}
 		if err := s.count(ctx, tx, limits, now); err != nil {
@@ -197,7 +175,7 @@ func (s *Store) Renew(ctx context.Context, ref verify.Ref, version int64, n veri
 		}
 		r.Renewed(n, refundable(limits))
 		_, err := tx.ExecContext(ctx, s.q.renewed, r.Version, r.State, sqlx.Micros(r.DecidedAt), r.KeyID, present(r.MAC),
-			present(r.WordMAC), present(r.Sealed), r.Tries, r.MaxTries, sqlx.Micros(r.ExpiresAt), r.Sends, flag(r.Hinted),
+			present(r.WordMAC), present(r.Sealed), r.Tries, r.MaxTries, sqlx.Micros(r.ExpiresAt), r.Sends, r.Messages, flag(r.Hinted),
 			encodeRefund(r.Refund), int64(r.Delivery), r.ReceiptID, r.Tenant, r.ID)
 		if err != nil {
 			return err

@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -11,11 +13,22 @@ import (
 
 // Enqueue implements [verify.Store].
 func (s *Store) Enqueue(ctx context.Context, q verify.Queued, limits []verify.Limit, now time.Time) error {
+	// Reading first keeps a flood, which the limits refuse, away from the lock of the writers.
+	for _, l := range limits {
+		var ends int64
+		err := s.db.QueryRowContext(ctx, s.q.reached, l.Key, l.Max, sqlx.Micros(now)).Scan(&ends)
+		switch {
+		case err == nil:
+			return &verify.LimitError{Limit: l.Name, RetryAfter: sqlx.Time(ends).Sub(now)}
+		case !errors.Is(err, sql.ErrNoRows):
+			return wrap("enqueue", err)
+		}
+	}
 	return wrap("enqueue", s.db.WriteTx(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		if err := s.count(ctx, tx, limits, now); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, s.q.enqueue, q.Tenant, q.ID, present(q.Sealed), q.Attempts, sqlx.Micros(q.At), sqlx.Micros(now))
+		_, err := tx.ExecContext(ctx, s.q.enqueue, q.Tenant, q.ID, present(q.Sealed), q.Attempts, sqlx.Micros(q.At), sqlx.Micros(q.Due))
 		return err
 	}))
 }

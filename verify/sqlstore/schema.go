@@ -57,6 +57,7 @@ var migrations = []sqlx.Migration{{Version: 1, SQL: []string{
 		tries {int} NOT NULL,
 		max_tries {int} NOT NULL,
 		sends {int} NOT NULL,
+		messages {int} NOT NULL,
 		lock_after {int} NOT NULL,
 		hinted {int} NOT NULL,
 		refund {text} NOT NULL,

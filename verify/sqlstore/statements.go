@@ -8,7 +8,7 @@ type statements struct {
 	sent, tried, finished, renewed, hinted, redeemed string
 	subject, setSubject, dropSubject                 string
 	count, refund, event                             string
-	enqueue, anyDue, queueDue, lease, done           string
+	reached, enqueue, anyDue, queueDue, lease, done  string
 	anyExpired, expired                              string
 	anyOld, dropEnded, dropEvents, dropLimits        string
 }
@@ -16,7 +16,7 @@ type statements struct {
 // columns of a record without its MACs, which only Attempt reads, and of its subject.
 const (
 	columns = `c.tenant, c.id, c.version, c.kind, c.state, c.delivery, c.method, c.channel, c.subject, c.action,
-		c.technician, c.ticket_system, c.ticket_id, c.assurance, c.key_id, c.sealed, c.tries, c.max_tries, c.sends,
+		c.technician, c.ticket_system, c.ticket_id, c.assurance, c.key_id, c.sealed, c.tries, c.max_tries, c.sends, c.messages,
 		c.lock_after, c.hinted, c.refund, c.receipt_id, c.created_at, c.expires_at, c.decided_at, c.proof_until,
 		c.redeemed_by, c.redeemed_at`
 	subjectColumns = `COALESCE(s.failures, 0), COALESCE(s.frozen_until, 0)`
@@ -32,10 +32,10 @@ const (
 func newStatements(db *sqlx.DB) *statements {
 	return &statements{
 		insert: db.SQL(`INSERT INTO {t}verify_challenges (tenant, id, version, kind, state, delivery, method, channel,
-			subject, action, technician, ticket_system, ticket_id, assurance, key_id, sealed, tries, max_tries, sends,
+			subject, action, technician, ticket_system, ticket_id, assurance, key_id, sealed, tries, max_tries, sends, messages,
 			lock_after, hinted, refund, receipt_id, created_at, expires_at, decided_at, proof_until, redeemed_by,
 			redeemed_at, mac, word_mac, idempotency, fingerprint)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (tenant, id) DO NOTHING`),
 		get:     db.SQL(`SELECT ` + columns + `, ` + subjectColumns + fromBoth + ` WHERE c.tenant = ? AND c.id = ?`),
 		attempt: db.SQL(`SELECT ` + columns + `, ` + subjectColumns + `, c.mac, c.word_mac` + fromBoth + ` WHERE c.tenant = ? AND c.id = ?`),
@@ -47,7 +47,7 @@ func newStatements(db *sqlx.DB) *statements {
 		finished: db.SQL(`UPDATE {t}verify_challenges SET version = ?, state = ?, decided_at = ?, proof_until = ?
 			WHERE tenant = ? AND id = ?`),
 		renewed: db.SQL(`UPDATE {t}verify_challenges SET version = ?, state = ?, decided_at = ?, key_id = ?, mac = ?,
-			word_mac = ?, sealed = ?, tries = ?, max_tries = ?, expires_at = ?, sends = ?, hinted = ?, refund = ?,
+			word_mac = ?, sealed = ?, tries = ?, max_tries = ?, expires_at = ?, sends = ?, messages = ?, hinted = ?, refund = ?,
 			delivery = ?, receipt_id = ? WHERE tenant = ? AND id = ?`),
 		hinted:   db.SQL(`UPDATE {t}verify_challenges SET hinted = 1 WHERE tenant = ? AND id = ?`),
 		redeemed: db.SQL(`UPDATE {t}verify_challenges SET version = ?, redeemed_by = ?, redeemed_at = ? WHERE tenant = ? AND id = ?`),
@@ -63,7 +63,8 @@ func newStatements(db *sqlx.DB) *statements {
 				counted = CASE WHEN l.ends_at <= ? THEN 1 ELSE l.counted + 1 END,
 				ends_at = CASE WHEN l.ends_at <= ? THEN excluded.ends_at ELSE l.ends_at END
 			RETURNING counted, ends_at`),
-		refund: db.SQL(`UPDATE {t}verify_limits SET counted = counted - 1 WHERE name = ? AND counted > 0 AND ends_at > ?`),
+		reached: db.SQL(`SELECT ends_at FROM {t}verify_limits WHERE name = ? AND counted >= ? AND ends_at > ?`),
+		refund:  db.SQL(`UPDATE {t}verify_limits SET counted = counted - 1 WHERE name = ? AND counted > 0 AND ends_at > ?`),
 
 		event: db.SQL(`INSERT INTO {t}verify_events (` + eventColumns + `)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),

@@ -30,12 +30,7 @@ func (s *Store) ChangeSubject(ctx context.Context, tenant mspkit.TenantID, subje
 		if err != nil {
 			return err
 		}
-		if c.FrozenUntil != nil {
-			sub.FrozenUntil = *c.FrozenUntil
-		}
-		if c.Unlock {
-			sub.Failures = 0
-		}
+		sub.Change(c)
 		if err := s.setSubject(ctx, tx, tenant, subject, sub); err != nil {
 			return err
 		}

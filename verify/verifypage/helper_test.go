@@ -249,11 +249,11 @@ func (s *countingStore) Sent(ctx context.Context, ref verify.Ref, id string, d v
 	return s.Store.Sent(ctx, ref, id, d, st, now)
 }
 
-func (s *countingStore) Attempt(ctx context.Context, ref verify.Ref, st verify.Stamp, now time.Time) (verify.Record, verify.SubjectState, error) {
+func (s *countingStore) Attempt(ctx context.Context, ref verify.Ref, t verify.Try, now time.Time) (verify.Record, verify.SubjectState, error) {
 	if err := s.note("Attempt"); err != nil {
 		return verify.Record{}, verify.SubjectState{}, err
 	}
-	return s.Store.Attempt(ctx, ref, st, now)
+	return s.Store.Attempt(ctx, ref, t, now)
 }
 
 func (s *countingStore) Finish(ctx context.Context, ref verify.Ref, version int64, o verify.Outcome, now time.Time) (verify.Record, error) {

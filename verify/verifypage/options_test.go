@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -106,9 +107,11 @@ func TestThePublicFormSaysWhatIsWrongAndCountsTheRightClient(t *testing.T) {
 		w.do(http.MethodPost, form, url.Values{"address": {strings.Repeat("a", i+1)}}, "X-Forwarded-For", "203.0.113.7")
 	}
 	w.do(http.MethodPost, form, url.Values{"address": {"eve@northwind.example"}}, "X-Forwarded-For", "203.0.113.7")
+	w.pass(10 * time.Second)
 	require.NoError(t, w.svc.RunOnce(t.Context()))
 	require.Empty(t, w.mail.Sent())
 	w.do(http.MethodPost, form, url.Values{"address": {"eve@northwind.example"}}, "X-Forwarded-For", "203.0.113.8")
+	w.pass(10 * time.Second)
 	require.NoError(t, w.svc.RunOnce(t.Context()))
 	require.Len(t, w.mail.Sent(), 1)
 }

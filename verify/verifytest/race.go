@@ -114,7 +114,7 @@ func raceAttempt(s *suite) {
 	r := s.begin(n)
 	var handed atomic.Int32
 	s.race(func(st verify.Store, _ int) {
-		got, _, err := st.Attempt(s.Context(), r.Ref, s.stamp(verify.EventAttempted), s.now)
+		got, _, err := st.Attempt(s.Context(), r.Ref, s.try(), s.now)
 		if !s.unexpected(err) && len(got.MAC) > 0 {
 			handed.Add(1)
 		}
@@ -221,7 +221,7 @@ func raceExpire(s *suite) {
 func raceDue(s *suite) {
 	const deliveries = 30
 	for i := range deliveries {
-		s.ok(s.Enqueue(s.Context(), verify.Queued{Tenant: contoso, ID: fmt.Sprint("q", i), Sealed: []byte("x"), At: s.now}, nil, s.now))
+		s.ok(s.Enqueue(s.Context(), verify.Queued{Tenant: contoso, ID: fmt.Sprint("q", i), Sealed: []byte("x"), At: s.now, Due: s.now}, nil, s.now))
 	}
 	var mu sync.Mutex
 	seen := map[string]int{}
@@ -277,7 +277,7 @@ func raceEvents(s *suite) {
 			if s.unexpected(err) {
 				return
 			}
-			_, _, err = st.Attempt(s.Context(), r.Ref, s.stamp(verify.EventAttempted), s.now)
+			_, _, err = st.Attempt(s.Context(), r.Ref, s.try(), s.now)
 			s.unexpected(err)
 			if i < 2 { // one reader on each instance
 				drain(st)

@@ -39,6 +39,7 @@ func TestStore(t *testing.T, storage func(t *testing.T) (open func() verify.Stor
 		{"Sent only rises", sentRises},
 		{"Attempt counts before it hands out the MACs", attemptCounts},
 		{"Attempt hands out nothing where nothing can be answered", attemptRefuses},
+		{"Attempt counts only what fits, and failures of callers only", attemptFits},
 		{"Attempt locks a subject after too many failures", attemptLocks},
 		{"Finish ends a challenge once", finishOnce},
 		{"Finish does not confirm what expired or froze in between", finishRefuses},
@@ -114,6 +115,11 @@ func (s *suite) stamp(kind verify.EventKind) verify.Stamp {
 	return verify.Stamp{ID: verify.NewEventID(), Kind: kind, By: "suite", Reason: "because"}
 }
 
+// try is one by the caller, of the method of fresh.
+func (s *suite) try() verify.Try {
+	return verify.Try{Method: verify.MethodNumber, Stamp: s.stamp(verify.EventAttempted)}
+}
+
 // fresh returns a challenge with every field set that a caller sets.
 func (s *suite) fresh(tenant mspkit.TenantID, subject string) verify.NewChallenge {
 	s.ids++
@@ -124,7 +130,7 @@ func (s *suite) fresh(tenant mspkit.TenantID, subject string) verify.NewChalleng
 			Subject: subject, Action: verify.ActionIdentify, Technician: "jane",
 			Ticket: mspkit.Ticket{System: "psa", ID: "47'11 ü"}, Assurance: verify.AssuranceEmail,
 			KeyID: "k1", MAC: []byte{1, 2, 3, 0, 255}, WordMAC: []byte{4, 5, 6}, Sealed: []byte{7, 8, 9, 0},
-			MaxTries: 2, Sends: 1, LockAfter: 100, CreatedAt: s.now, ExpiresAt: s.now.Add(5 * time.Minute),
+			MaxTries: 2, Sends: 1, Messages: 1, LockAfter: 100, CreatedAt: s.now, ExpiresAt: s.now.Add(5 * time.Minute),
 		},
 		Stamp: s.stamp(verify.EventStarted),
 	}
@@ -154,7 +160,7 @@ func (s *suite) get(ref verify.Ref) verify.Record {
 
 func (s *suite) attempt(ref verify.Ref) verify.Record {
 	s.Helper()
-	r, _, err := s.Attempt(s.Context(), ref, s.stamp(verify.EventAttempted), s.now)
+	r, _, err := s.Attempt(s.Context(), ref, s.try(), s.now)
 	s.ok(err)
 	return r
 }
@@ -373,7 +379,7 @@ func sentRises(s *suite) {
 func attemptCounts(s *suite) {
 	r := s.begun()
 	for i := 1; i <= 2; i++ {
-		got, sub, err := s.Attempt(s.Context(), r.Ref, s.stamp(verify.EventAttempted), s.now)
+		got, sub, err := s.Attempt(s.Context(), r.Ref, s.try(), s.now)
 		s.ok(err)
 		s.equal([]int{got.Tries, sub.Failures}, []int{i, i}, "tries and failures")
 		s.equal(got.Version, r.Version, "version")
@@ -391,7 +397,7 @@ func attemptCounts(s *suite) {
 	s.ok(err)
 	s.equal(sub.Failures, 2, "failures")
 	s.equal(s.kinds(), "started attempted attempted", "events")
-	_, _, err = s.Attempt(s.Context(), verify.Ref{Tenant: contoso, ID: "none"}, s.stamp(verify.EventAttempted), s.now)
+	_, _, err = s.Attempt(s.Context(), verify.Ref{Tenant: contoso, ID: "none"}, s.try(), s.now)
 	s.is(err, verify.ErrNotFound)
 }
 
@@ -409,6 +415,11 @@ func attemptRefuses(s *suite) {
 			s.ok(s.ChangeSubject(s.Context(), contoso, "c", verify.SubjectChange{FrozenUntil: &until, Stamp: s.stamp(verify.EventFrozen)}, s.now))
 			return r
 		},
+		"pending": func() verify.Record { // answered by another method
+			n := s.fresh(contoso, "e")
+			n.Record.Method = verify.MethodCode
+			return s.begin(n)
+		},
 		"locked": func() verify.Record {
 			n := s.fresh(contoso, "d")
 			n.Record.LockAfter = 1
@@ -420,7 +431,7 @@ func attemptRefuses(s *suite) {
 		r := prepare()
 		before := s.get(r.Ref)
 		events := len(s.events())
-		got, sub, err := s.Attempt(s.Context(), r.Ref, s.stamp(verify.EventAttempted), s.now)
+		got, sub, err := s.Attempt(s.Context(), r.Ref, s.try(), s.now)
 		s.ok(err)
 		s.hidden(got)
 		s.same(got, before)
@@ -432,19 +443,52 @@ func attemptRefuses(s *suite) {
 	}
 }
 
+func attemptFits(s *suite) {
+	n := s.fresh(contoso, "dana")
+	n.Record.Technician = "jane"
+	r := s.begin(n)
+	t := s.try()
+	t.Technician = "joe"
+	got, _, err := s.Attempt(s.Context(), r.Ref, t, s.now)
+	s.ok(err)
+	s.hidden(got)
+	s.equal(got.Tries, 0, "tries of another technician")
+	t.Technician = "jane"
+	got, _, err = s.Attempt(s.Context(), r.Ref, t, s.now)
+	s.ok(err)
+	s.equal(got.Tries, 1, "tries")
+
+	// A contact who verifies a technician neither fails nor is cleared of failures.
+	tech := s.fresh(contoso, "dana")
+	tech.Record.Kind = verify.KindTechnician
+	failures := func() int {
+		s.Helper()
+		sub, err := s.Subject(s.Context(), contoso, "dana")
+		s.ok(err)
+		return sub.Failures
+	}
+	v := s.attempt(s.begin(tech).Ref)
+	s.equal(v.Tries, 1, "tries of the technician's verification")
+	s.equal(failures(), 1, "failures")
+	s.confirm(v)
+	s.equal(failures(), 1, "failures after the technician was verified")
+	s.confirm(got)
+	s.equal(failures(), 0, "failures after the caller was verified")
+}
+
 func attemptLocks(s *suite) {
 	n := s.fresh(contoso, "dana")
 	n.Record.MaxTries, n.Record.LockAfter = 5, 2
 	r := s.begin(n)
 	s.attempt(r.Ref)
-	st := s.stamp(verify.EventAttempted)
-	got, _, err := s.Attempt(s.Context(), r.Ref, st, s.now)
+	t := s.try()
+	got, _, err := s.Attempt(s.Context(), r.Ref, t, s.now)
 	s.ok(err)
 	if len(got.MAC) == 0 {
 		s.Fatal("the try that reaches the limit may still be right")
 	}
 	s.equal(s.kinds(), "started attempted attempted locked", "events")
-	s.equal(s.events()[3].ID, st.ID+"-locked", "id of the lock event")
+	s.equal(s.events()[3].ID, t.Stamp.ID+"-locked", "id of the lock event")
 	s.hidden(s.attempt(r.Ref))
 
 	s.confirm(got) // the right answer clears the failures
@@ -708,6 +752,19 @@ func changeSubject(s *suite) {
 	last := events[len(events)-1]
 	last.Seq = 0
 	s.equal(last, verify.SubjectEvent(contoso, "dana", st, s.now), "the event")
+	shorter := s.now.Add(time.Minute)
+	s.ok(s.ChangeSubject(s.Context(), contoso, "dana", verify.SubjectChange{FrozenUntil: &shorter, Stamp: s.stamp(verify.EventFrozen)}, s.now))
+	denied := s.fresh(contoso, "dana")
+	s.now = until
+	r := s.begin(denied)
+	s.now = until.Add(-time.Hour)
+	_, err := s.Finish(s.Context(), r.Ref, r.Version, verify.Outcome{
+		State: verify.StateDenied, Stamp: s.stamp(verify.EventDenied), FreezeUntil: shorter, FreezeStamp: s.stamp(verify.EventFrozen),
+	}, s.now)
+	s.ok(err)
+	if got := state(); !got.FrozenUntil.Equal(until) {
+		s.Fatalf("a shorter freeze replaced a longer one: %+v", got)
+	}
 	s.ok(s.ChangeSubject(s.Context(), contoso, "dana", verify.SubjectChange{Unlock: true, Stamp: s.stamp(verify.EventUnlocked)}, s.now))
 	if got := state(); !got.FrozenUntil.Equal(until) || got.Failures != 0 {
 		s.Fatalf("after unlocking: %+v", got)
@@ -793,7 +850,7 @@ func deletes(s *suite) {
 
 func queueLeases(s *suite) {
 	limit := verify.Limit{Name: "q", Key: "q", Max: 2, Window: time.Hour}
-	q := verify.Queued{Tenant: contoso, ID: "q1", Sealed: []byte{1, 0, 2}, At: s.now}
+	q := verify.Queued{Tenant: contoso, ID: "q1", Sealed: []byte{1, 0, 2}, At: s.now, Due: s.now}
 	s.ok(s.Enqueue(s.Context(), q, []verify.Limit{limit}, s.now))
 	q2 := q
 	q2.ID, q2.Tenant = "q2", fabrikam
@@ -807,10 +864,14 @@ func queueLeases(s *suite) {
 		out, err := s.Due(s.Context(), s.now, time.Minute, limit)
 		s.ok(err)
 		for i := range out {
-			out[i].At = out[i].At.UTC()
+			out[i].At, out[i].Due = out[i].At.UTC(), time.Time{}
 		}
 		return out
 	}
+	late := q
+	late.ID, late.Due = "late", s.now.Add(time.Hour)
+	s.ok(s.Enqueue(s.Context(), late, nil, s.now))
+	q.Due, q2.Due = time.Time{}, time.Time{}
 	q.Attempts, q2.Attempts = 1, 1
 	q.At, q2.At = s.now.UTC(), s.now.UTC()
 	s.equal(due(1), []verify.Queued{q}, "first")
@@ -835,7 +896,7 @@ func tenants(s *suite) {
 	ctx := s.Context()
 	_, _, err := s.Get(ctx, foreign)
 	s.is(err, verify.ErrNotFound)
-	_, _, err = s.Attempt(ctx, open, s.stamp(verify.EventAttempted), s.now)
+	_, _, err = s.Attempt(ctx, open, s.try(), s.now)
 	s.is(err, verify.ErrNotFound)
 	_, err = s.Finish(ctx, open, p.Version, s.confirmed(), s.now)
 	s.is(err, verify.ErrNotFound)
@@ -863,7 +924,7 @@ func tenants(s *suite) {
 func clockSkew(s *suite) {
 	r := s.begun()
 	behind, ahead := s.now.Add(-time.Minute), s.now.Add(time.Minute)
-	got, _, err := s.stores[1].Attempt(s.Context(), r.Ref, s.stamp(verify.EventAttempted), behind)
+	got, _, err := s.stores[1].Attempt(s.Context(), r.Ref, s.try(), behind)
 	s.ok(err)
 	if len(got.MAC) == 0 {
 		s.Fatal("an instance whose clock is behind cannot check")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func TestNothingIsStoredInClear(t *testing.T) {
 			require.NotEmpty(t, secret, what)
 			spellings := []string{secret, strings.ToUpper(secret), fmt.Sprintf("%x", secret), base64.StdEncoding.EncodeToString([]byte(secret))}
 			if raw, err := base64.RawURLEncoding.DecodeString(secret); err == nil && len(raw) >= 32 {
-				spellings = append(spellings, string(raw[:32]), fmt.Sprintf("%x", raw[:32]), base64.RawURLEncoding.EncodeToString(raw[:32]))
+				spellings = append(spellings, string(raw[:32]), hex.EncodeToString(raw[:32]), base64.RawURLEncoding.EncodeToString(raw[:32]))
 			}
 			for _, s := range spellings {
 				require.NotContains(t, everything, s, "the %s is in the database", what)
@@ -117,27 +118,34 @@ func dump(t *testing.T, d database) string {
 	tables := column(t, db, list)
 	require.GreaterOrEqual(t, len(tables), 6)
 	for _, table := range tables {
-		rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+prefix+table)
-		require.NoError(t, err)
-		names, err := rows.Columns()
-		require.NoError(t, err)
-		for rows.Next() {
-			values := make([]any, len(names))
-			for i := range values {
-				values[i] = new(any)
-			}
-			require.NoError(t, rows.Scan(values...))
-			for i, v := range values {
-				value := *v.(*any)
-				if b, ok := value.([]byte); ok {
-					value = string(b)
-				}
-				fmt.Fprintf(&out, "%s.%s=%v\n", table, names[i], value)
-			}
-		}
-		require.NoError(t, rows.Err())
-		require.NoError(t, rows.Close())
+		out.WriteString(dumpTable(t, db, prefix+table))
 	}
+	return out.String()
+}
+
+func dumpTable(t *testing.T, db *sql.DB, table string) string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+table)
+	require.NoError(t, err)
+	defer rows.Close()
+	names, err := rows.Columns()
+	require.NoError(t, err)
+	var out strings.Builder
+	for rows.Next() {
+		values := make([]any, len(names))
+		for i := range values {
+			values[i] = new(any)
+		}
+		require.NoError(t, rows.Scan(values...))
+		for i, v := range values {
+			value := *v.(*any)
+			if b, ok := value.([]byte); ok {
+				value = string(b)
+			}
+			fmt.Fprintf(&out, "%s.%s=%v\n", table, names[i], value)
+		}
+	}
+	require.NoError(t, rows.Err())
 	return out.String()
 }
 
