@@ -31,7 +31,7 @@ type Limits struct {
 	CodeTries int
 	// NumberTries is how often a number or word may be tried: default and cap 2.
 	NumberTries int
-	// Sends is how often one challenge may be sent or given a new number: default 3, cap 10.
+	// Sends is how often one challenge may be sent or given a new number: default 3, cap 5.
 	Sends int
 	// Cooldown is the least time between two messages to one destination, over all tenants: default 45 s,
 	// negative turns it off.
@@ -89,7 +89,7 @@ func (s Settings) withDefaults() (Settings, error) {
 		inRange("CodeDigits", &l.CodeDigits, 6, 6, 8, false),
 		inRange("CodeTries", &l.CodeTries, MaxCodeTries, 1, MaxCodeTries, false),
 		inRange("NumberTries", &l.NumberTries, MaxNumberTries, 1, MaxNumberTries, false),
-		inRange("Sends", &l.Sends, 3, 1, 10, false),
+		inRange("Sends", &l.Sends, 3, 1, 5, false),
 		inRange("Cooldown", &l.Cooldown, 45*time.Second, time.Second, day, true),
 		inRange("PerDestination", &l.PerDestination, 10, 1, 1_000_000, true),
 		inRange("PerSubject", &l.PerSubject, 20, 1, 1_000_000, true),
