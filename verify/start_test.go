@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"strings"
 	"sync"
@@ -560,4 +561,64 @@ func TestABounceOfTheOnlyMessageIsNotedAfterANewNumber(t *testing.T) {
 	got, err := w.Get(t.Context(), c.Ref, jane.ID)
 	require.NoError(t, err)
 	require.Equal(t, verify.DeliveryFailed, got.Delivery)
+}
+
+// watched is a store that tells of changes.
+type watched struct {
+	verify.Store
+	change chan struct{}
+}
+
+func (w watched) Watch(ctx context.Context, ref verify.Ref) iter.Seq2[verify.Record, error] {
+	return func(yield func(verify.Record, error) bool) {
+		for {
+			r, _, err := w.Get(ctx, ref)
+			if !yield(r, err) || err != nil {
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-w.change:
+			}
+		}
+	}
+}
+
+func TestWaitUsesAStoreThatTellsOfChanges(t *testing.T) {
+	t.Parallel()
+	ws := watched{change: make(chan struct{})}
+	w := newWorld(t, func(w *world, _ *verify.Options) {
+		ws.Store = w.store
+		w.store = ws
+	})
+	c, err := w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	type outcome struct {
+		c   verify.Challenge
+		err error
+	}
+	done := make(chan outcome)
+	go func() {
+		c, err := w.Wait(t.Context(), c.Ref, jane.ID)
+		done <- outcome{c, err}
+	}()
+	ws.change <- struct{}{} // a hint without a change: it goes on waiting
+	w.answer(t, c, c.Number.Reveal())
+	ws.change <- struct{}{}
+	got := <-done
+	require.NoError(t, got.err)
+	require.Equal(t, verify.StateConfirmed, got.c.State)
+	require.NotEmpty(t, got.c.Proof.Reveal())
+
+	c, err = w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		c, err := w.Wait(ctx, c.Ref, jane.ID)
+		done <- outcome{c, err}
+	}()
+	ws.change <- struct{}{}
+	cancel()
+	require.ErrorIs(t, (<-done).err, context.Canceled)
 }
