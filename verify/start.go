@@ -94,7 +94,7 @@ func (s *Service) startTechnician(ctx context.Context, r TechnicianRequest) (Cha
 			Name: r.Subject.Name, Company: r.Subject.Company, Technician: call.Technician.Name,
 			Locale: or(r.Subject.Locale, set.Locale), InCall: r.Call != nil, CallBegan: call.Began, CallBy: call.By,
 		},
-		by: r.By, key: r.IdempotencyKey,
+		by: r.By, key: r.IdempotencyKey, public: r.By == ByCaller,
 	}
 	return s.begin(ctx, b)
 }
@@ -281,6 +281,7 @@ type beginning struct {
 	details details
 	now     time.Time
 	by, key string
+	public  bool // anybody on the internet may have asked
 }
 
 func (s *Service) begin(ctx context.Context, b beginning) (Challenge, error) {
@@ -304,7 +305,7 @@ func (s *Service) begin(ctx context.Context, b beginning) (Challenge, error) {
 			r.Channel, string(r.Method), d.Address)
 	}
 	limits := s.limits(b.set, b.pick, r.Tenant, r.Subject)
-	if b.by == ByCaller {
+	if b.public {
 		limits = s.publicLimits(b.pick, r.Tenant, r.Subject)
 	}
 	stored, existing, err := s.store.Begin(ctx, n, limits, b.now)

@@ -304,6 +304,18 @@ func TestLimitsPerDestinationHoldOverTenantsAndSpellings(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestATechnicianWhoIsNamedCallerHasTheLimitsOfTechnicians(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.settings.Limits = verify.Limits{}
+	r := w.request()
+	r.Technician.ID = verify.ByCaller
+	_, err := w.Start(t.Context(), r)
+	require.NoError(t, err)
+	_, err = w.Start(t.Context(), r)
+	require.ErrorIs(t, err, verify.ErrLimited)
+}
+
 func TestASubjectGetsTwentyMessagesADay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
