@@ -153,7 +153,8 @@ func (x *bare) fresh(statements []statement, n int) []statement {
 		case strings.Contains(s.query, "INSERT INTO mspkit_verify_events"):
 			out[i].args[0] = fmt.Sprintf("%s-%d", s.args[0].(string)[:20], n)
 		case strings.Contains(s.query, "INSERT INTO mspkit_verify_challenges"):
-			out[i].args[31] = fmt.Sprintf("%s-%d", s.args[31].(string)[:20], n) // the idempotency key
+			key := len(s.args) - 2 // the idempotency key stands before the fingerprint
+			out[i].args[key] = fmt.Sprintf("%s-%d", s.args[key].(string)[:20], n)
 		}
 	}
 	return out
