@@ -39,9 +39,22 @@ func Name(s string, limit int) string {
 	tokens := strings.Fields(fold(s))
 	out := make([]string, 0, len(tokens))
 	for _, t := range tokens {
-		out = append(out, strings.Fields(unlink(t))...)
+		out = disarm(out, t)
 	}
 	return cut(strings.Join(out, " "), limit)
+}
+
+// disarm appends what unlink leaves of a token. What falls apart is looked at again: in "a@www.evil.com" the second
+// part begins a link only once it stands alone.
+func disarm(out []string, t string) []string {
+	parts := strings.Fields(unlink(t))
+	if len(parts) == 1 && parts[0] == t {
+		return append(out, t)
+	}
+	for _, p := range parts {
+		out = disarm(out, p)
+	}
+	return out
 }
 
 // Line is [Name] for trusted text: it drops the same characters and folds the same white space, but keeps

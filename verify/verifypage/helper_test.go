@@ -53,7 +53,7 @@ func newWorld(t testing.TB, change ...func(*world, *verifypage.Options)) *world 
 	w := &world{
 		t: t, store: &countingStore{Store: memstore.New()}, mail: &verifytest.Channel{Level: verify.AssuranceEmail},
 		clock:    time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC),
-		settings: verify.Settings{Brand: mspkit.Brand{Name: "Contoso IT", Phone: "+1 555 0100"}, Limits: verify.Limits{Cooldown: -1}},
+		settings: verify.Settings{Brand: mspkit.Brand{Name: "Contoso IT", Phone: "+1 5550 0100"}, Limits: verify.Limits{Cooldown: -1}},
 		known:    map[string]*verify.TechnicianRequest{},
 	}
 	o := &verifypage.Options{PublicForm: true, Now: w.now}

@@ -35,7 +35,7 @@ func TestEveryStateHasAPageThatSaysWhatToDo(t *testing.T) {
 		}, []string{"Ask for a new number", "<strong><bdi>Jane Doe</bdi></strong> can tell you a new one", "I have a new number"}, "alert"},
 		{"denied", caller, func(_ *testing.T, w *world, c verify.Challenge, link string) {
 			w.post(link+"/not-me/confirm", word(strings.ToUpper(c.Word.Reveal())))
-		}, []string{"The request is stopped", "555 0100"}, "status"},
+		}, []string{"The request is stopped", "5550 0100"}, "status"},
 		{"expired", caller, func(_ *testing.T, w *world, _ verify.Challenge, _ string) {
 			w.pass(6 * time.Minute)
 		}, []string{"This link has expired"}, "status"},
@@ -44,20 +44,20 @@ func TestEveryStateHasAPageThatSaysWhatToDo(t *testing.T) {
 		}, []string{"This request was withdrawn"}, "status"},
 		{"frozen", caller, func(t *testing.T, w *world, _ verify.Challenge, _ string) {
 			require.NoError(t, w.svc.Freeze(t.Context(), tenant, "dana", jane.ID, "a report", time.Hour))
-		}, []string{"Verification is paused", "555 0100"}, "alert"},
+		}, []string{"Verification is paused", "5550 0100"}, "alert"},
 		{"locked", func(w *world) (verify.Challenge, string) {
 			w.settings.Limits.LockAfter = 1
 			return w.start("dana")
 		}, func(_ *testing.T, w *world, c verify.Challenge, link string) {
 			w.post(link, answer(other(c.Number.Reveal())))
-		}, []string{"Verification is locked", "555 0100"}, "alert"},
+		}, []string{"Verification is locked", "5550 0100"}, "alert"},
 		{"technician genuine", technician, func(_ *testing.T, w *world, c verify.Challenge, link string) {
 			w.post(link, answer("  "+strings.ToUpper(c.Word.Reveal())+"! "))
 		}, []string{"This is really Jane Doe from Contoso IT"}, "status"},
 		{"technician mismatch", technician, func(_ *testing.T, w *world, _ verify.Challenge, link string) {
 			w.post(link, answer("other words"))
 			w.post(link, answer("other words"))
-		}, []string{"These are not our words. Hang up.", "Our helpdesk has been alerted", "Call &#43;1 555 0100"}, "alert"},
+		}, []string{"These are not our words. Hang up.", "Our helpdesk has been alerted", "Call &#43;1 5550 0100"}, "alert"},
 		{"over", caller, func(_ *testing.T, w *world, _ verify.Challenge, _ string) {
 			w.pass(time.Hour)
 		}, []string{"This request is over"}, "status"},

@@ -47,7 +47,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{
 		TB: t, mail: &verifytest.Channel{Level: verify.AssuranceEmail}, clock: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC),
 		settings: verify.Settings{
-			Brand:  mspkit.Brand{Name: "Contoso IT", Phone: "+1 555 0100", Site: "https://help.contoso.example"},
+			Brand:  mspkit.Brand{Name: "Contoso IT", Phone: "+1 5550 0100", Site: "https://help.contoso.example"},
 			Limits: verify.Limits{Cooldown: -1},
 		},
 	}
