@@ -245,7 +245,8 @@ func (p *player) start(action, channel, method string) challengeJSON {
 	c := p.press("start", "action", action, "channel", channel, "method", method, "key", time.Now().String())
 	// One number in some hundred stands in the ticket's or the helpdesk's number, where a scanner would find it and the
 	// player could not tell it from a leak. Then Jane says another.
-	for c.Number != "" && strings.Contains("4711 +1 202 555 0100", c.Number) {
+	shown := p.see().Ticket + " +1 202 555 0100"
+	for c.Number != "" && strings.Contains(shown, c.Number) {
 		c = p.press("renew", "id", c.ID)
 	}
 	return c
