@@ -184,7 +184,7 @@ func (s *Service) deny(ctx context.Context, d Denial) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		if r.Effective(sub, now) == StatePending || r.Effective(sub, now) == StateFailed && r.State == StatePending {
+		if e := r.Effective(sub, now); e == StatePending || e == StateFailed && r.State == StatePending {
 			r, err = s.store.Finish(ctx, d.Ref, r.Version, Outcome{
 				State: StateDenied, Stamp: stamp(EventDenied, ByCaller, "pressed on an authenticated channel"),
 				FreezeUntil: until, FreezeStamp: stamp(EventFrozen, ByCaller, "not me"),
