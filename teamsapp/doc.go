@@ -1,0 +1,2 @@
+// Package teamsapp reaches people in Microsoft Teams with an MSP's own bot.
+package teamsapp
