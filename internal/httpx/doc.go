@@ -15,6 +15,7 @@
 // Status 408, 429, 500, 502, 503 and 504 and lost connections, for GET, HEAD, OPTIONS, PUT and DELETE, with jitter
 // and Retry-After. A POST or PATCH is sent once, unless the context is marked with [Idempotent], the status is
 // listed in Options.Rejects (the server is known to refuse before it acts), or no connection was made at all.
+// Options.Retry adds statuses, Options.Pace holds repeats back.
 //
 // # Security
 //

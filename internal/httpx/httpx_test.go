@@ -99,6 +99,7 @@ func TestRetriesWhatMayBeRepeatedAndNothingElse(t *testing.T) {
 		header  []string
 		mark    bool
 		rejects []int
+		retry   []int
 		tries   int
 	}{
 		{name: "GET 503", method: "GET", status: 503, tries: 4},
@@ -124,6 +125,10 @@ func TestRetriesWhatMayBeRepeatedAndNothingElse(t *testing.T) {
 		{name: "POST 503 where 429 rejects", method: "POST", status: 503, rejects: []int{429}, header: []string{"Retry-After", "1"}, tries: 1},
 		{name: "POST 503 where that rejects, not asked", method: "POST", status: 503, rejects: []int{503}, tries: 1},
 		{name: "POST 503 where that rejects, asked", method: "POST", status: 503, rejects: []int{503}, header: []string{"Retry-After", "1"}, tries: 4},
+		{name: "GET 412", method: "GET", status: 412, tries: 1},
+		{name: "GET 412 where that is retried", method: "GET", status: 412, retry: []int{412}, tries: 4},
+		{name: "POST 412 where that is retried", method: "POST", status: 412, retry: []int{412}, tries: 1},
+		{name: "POST marked, 412 where that is retried", method: "POST", status: 412, retry: []int{412}, mark: true, tries: 4},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
@@ -139,7 +144,7 @@ func TestRetriesWhatMayBeRepeatedAndNothingElse(t *testing.T) {
 				if tc.mark {
 					ctx = httpx.Idempotent(ctx)
 				}
-				resp, err := httpx.Do(client(t, f, &httpx.Options{Rejects: tc.rejects}), request(t, ctx, tc.method, "https://api.test/v1/x", "payload"))
+				resp, err := httpx.Do(client(t, f, &httpx.Options{Rejects: tc.rejects, Retry: tc.retry}), request(t, ctx, tc.method, "https://api.test/v1/x", "payload"))
 				require.Equal(t, tc.tries, f.n)
 				for _, b := range f.bodies {
 					require.Equal(t, "payload", b, "each try sends the whole body")
@@ -229,6 +234,55 @@ func TestEndsTheWaitWhenTheCallerGivesUp(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		require.Equal(t, time.Second, time.Since(start))
 		require.Zero(t, f.open.Load(), "the response of the failed try is closed")
+	})
+}
+
+func TestRepeatsWaitForTheirPace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{answer: func(n int, _ *http.Request) (*http.Response, error) {
+			if n < 3 {
+				return status(429, "Retry-After", "0"), nil
+			}
+			return status(200), nil
+		}}
+		var paced int
+		var seen []int
+		c := client(t, f, &httpx.Options{
+			Pace: func(r *http.Request) error {
+				paced++
+				require.Equal(t, "/x", r.URL.Path)
+				_, bounded := r.Context().Deadline()
+				require.True(t, bounded, "a wait ends with the call")
+				time.Sleep(5 * time.Second)
+				return nil
+			},
+			Answered: func(r *http.Request, resp *http.Response) { seen = append(seen, resp.StatusCode) },
+		})
+		resp, err := httpx.Do(c, request(t, t.Context(), "PUT", "https://api.test/x", "payload"))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, 2, paced, "the first try is the caller's to pace")
+		require.Equal(t, []int{429, 429, 200}, seen)
+		require.Equal(t, 5*time.Second, f.at[1].Sub(f.at[0]))
+		require.Equal(t, []string{"payload", "payload", "payload"}, f.bodies)
+	})
+}
+
+func TestAPaceThatFailsEndsTheCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{answer: func(int, *http.Request) (*http.Response, error) { return status(503), nil }}
+		closed := errors.New("closed")
+		c := client(t, f, &httpx.Options{Pace: func(*http.Request) error { return closed }})
+		_, err := httpx.Do(c, request(t, t.Context(), "PUT", "https://api.test/x", "payload"))
+		require.ErrorIs(t, err, closed)
+		e, ok := errors.AsType[*httpx.Error](err)
+		require.True(t, ok)
+		require.Equal(t, 1, e.Tries)
+		require.True(t, e.Sent, "the first try was sent")
+		require.Equal(t, 1, f.n)
+		require.Zero(t, f.open.Load())
 	})
 }
 

@@ -28,6 +28,17 @@ type Options struct {
 	// Rejects lists statuses with which the server is known to refuse before it acts, such as 429. A POST that
 	// gets one may be repeated; for others than 429 only where Retry-After is given.
 	Rejects []int
+	// Retry lists statuses that are repeated besides those of the package comment, under the same rules: for methods
+	// that may be repeated and what is marked [Idempotent].
+	Retry []int
+	// Pace is called before each repeat, after the wait for it, and blocks until the repeat may go out, for callers that
+	// keep a vendor's limits themselves. It is not called before the first try: a caller waits for that one before the
+	// call, so that a long queue does not eat up Timeout. The time that it takes counts against Timeout, by which the
+	// context of the request it gets is bounded; an error ends the call.
+	Pace func(*http.Request) error
+	// Answered is told of each try's response when its headers are there, so that a caller can slow other calls down
+	// after a 429. It must not read the body.
+	Answered func(*http.Request, *http.Response)
 	// MaxBody is how many bytes of a response may be read, after decompression. 0 is 10 MiB; negative is no limit.
 	MaxBody int64
 	// Origins are URLs to whose scheme, host and port credentials may go. Empty means anywhere: set it wherever a

@@ -65,6 +65,7 @@ type call struct {
 	ctx   context.Context //nolint:containedctx // lives as long as the call: req's context with our deadline
 	tries int
 	sent  bool           // a connection was made at least once
+	held  bool           // Pace refused a repeat
 	last  *http.Response // of the last try
 }
 
@@ -124,6 +125,12 @@ func (c *call) try(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+	if c.t.opts.Pace != nil && c.tries > 0 {
+		if err := c.t.opts.Pace(r); err != nil {
+			c.held = true
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	r = r.WithContext(ctx)
 	r.Header = r.Header.Clone() // a transport may add to it
@@ -158,6 +165,9 @@ func (c *call) try(r *http.Request) (*http.Response, error) {
 	}
 	c.sent = true
 	c.debug(slog.Int("status", resp.StatusCode), start)
+	if c.t.opts.Answered != nil {
+		c.t.opts.Answered(c.req, resp)
+	}
 	resp.Body = &tryBody{ReadCloser: resp.Body, cancel: cancel}
 	c.last = resp
 	return resp, nil
@@ -209,6 +219,9 @@ func (c *call) policy() failsafe.Policy[*http.Response] {
 
 // mayRetry decides by method, marks and outcome.
 func (c *call) mayRetry(resp *http.Response, err error) bool {
+	if c.held {
+		return false
+	}
 	if c.req.Body != nil && c.req.Body != http.NoBody && c.req.GetBody == nil {
 		return false // the body cannot be read a second time
 	}
@@ -229,7 +242,7 @@ func (c *call) mayRetry(resp *http.Response, err error) bool {
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
-	return false
+	return slices.Contains(c.t.opts.Retry, resp.StatusCode)
 }
 
 // wait is how long to wait before the next try; ok is false where that is longer than allowed or than the call has
