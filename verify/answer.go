@@ -38,7 +38,8 @@ func (s *Service) check(ctx context.Context, r CheckRequest) (Result, error) {
 }
 
 // Answer takes the number or words that the caller typed on a page or card. The result never holds a proof: that
-// is for the technician, who gets it from [Service.Get] or [Service.Wait]. Errors are those of [Service.Check].
+// is for the technician, who gets it from [Service.Get] or [Service.Wait]. Errors are those of [Service.Check];
+// [ErrForbidden] means that the challenge was sent to another address than [Answer.From], and nothing was counted.
 func (s *Service) Answer(ctx context.Context, a Answer) (Result, error) {
 	res, err := s.answer(ctx, a)
 	return res, wrap("answer", err)
@@ -48,6 +49,10 @@ func (s *Service) answer(ctx context.Context, a Answer) (Result, error) {
 	set, err := s.tenantSettings(ctx, a.Ref.Tenant)
 	if err != nil {
 		return Result{}, err
+	}
+	var answerers []string
+	if a.From != "" {
+		answerers = s.secrets.answerers(a.Ref, a.From)
 	}
 	var response string
 	switch a.Method {
@@ -61,7 +66,7 @@ func (s *Service) answer(ctx context.Context, a Answer) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return s.try(ctx, set, attempt{ref: a.Ref, method: a.Method, response: response, by: ByCaller})
+	return s.try(ctx, set, attempt{ref: a.Ref, method: a.Method, response: response, by: ByCaller, answerers: answerers})
 }
 
 // attempt is one try of an answer.
@@ -71,20 +76,25 @@ type attempt struct {
 	response   string // normalised
 	by         string
 	technician string // must be the record's where not empty
-	deny       bool   // response is the word that confirms a denial
+	answerers  []string
+	deny       bool // response is the word that confirms a denial
 }
 
 // try is the only place where an answer is compared: the store counts first and hands out the MAC only then,
 // the comparison is in constant time, and the outcome holds only if the store could write it.
 func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, error) {
 	now := s.o.Now()
-	r, sub, err := s.store.Attempt(ctx, a.ref, Try{Method: a.method, Technician: a.technician, Stamp: stamp(EventAttempted, a.by, "")}, now)
+	t := Try{Method: a.method, Technician: a.technician, Answerers: a.answerers, Stamp: stamp(EventAttempted, a.by, "")}
+	r, sub, err := s.store.Attempt(ctx, a.ref, t, now)
 	if err != nil {
 		return Result{}, err
 	}
 	s.nudge()
-	if a.technician != "" && r.Technician != a.technician {
-		return Result{}, fmt.Errorf("the challenge was begun by another technician: %w", ErrForbidden)
+	if !r.AnsweredBy(t) {
+		if a.technician != "" {
+			return Result{}, fmt.Errorf("the challenge was begun by another technician: %w", ErrForbidden)
+		}
+		return Result{}, errNotAddressed
 	}
 	if r.Method != a.method {
 		return Result{}, fmt.Errorf("this challenge is answered by %s, not by %s: %w", r.Method, a.method, ErrInvalid)
@@ -137,6 +147,8 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 	return res, nil
 }
 
+var errNotAddressed = fmt.Errorf("the challenge was sent to somebody else: %w", ErrForbidden)
+
 // lost answers when another step came between the try and its outcome: the answer does not count.
 func (s *Service) lost(ctx context.Context, ref Ref, err error) (Result, error) {
 	if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotPending) && !errors.Is(err, ErrFrozen) {
@@ -157,7 +169,7 @@ func (s *Service) result(r Record, state State) Result {
 	return Result{Ref: r.Ref, State: state, Assurance: r.Assurance, TriesLeft: max(r.MaxTries-r.Tries, 0)}
 }
 
-// Deny takes "this is not me". From an authenticated channel it ends the challenge at once and freezes the
+// Deny takes "this is not me". From the address itself ([Denial.From]) it ends the challenge at once and freezes the
 // subject, even where the challenge has ended already. From a link it needs the word that the technician says,
 // ends the challenge, and never freezes; a wrong word uses up a try. Errors are those of [Service.Check].
 func (s *Service) Deny(ctx context.Context, d Denial) (Result, error) {
@@ -170,19 +182,23 @@ func (s *Service) deny(ctx context.Context, d Denial) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if !d.Authenticated {
+	if d.From == "" {
 		word, err := normalizeWord(d.Word)
 		if err != nil {
 			return Result{}, err
 		}
 		return s.try(ctx, set, attempt{ref: d.Ref, method: MethodNumber, response: word, by: ByCaller, deny: true})
 	}
+	from := Try{Answerers: s.secrets.answerers(d.Ref, d.From)}
 	until := s.o.Now().Add(set.Limits.FreezeFor)
 	for range 5 { // a renewal in between changes the version; the denial holds all the same
 		now := s.o.Now()
 		r, sub, err := s.store.Get(ctx, d.Ref)
 		if err != nil {
 			return Result{}, err
+		}
+		if !r.AnsweredBy(from) {
+			return Result{}, errNotAddressed
 		}
 		if e := r.Effective(sub, now); e == StatePending || e == StateFailed && r.State == StatePending {
 			r, err = s.store.Finish(ctx, d.Ref, r.Version, Outcome{
@@ -279,16 +295,35 @@ func (s *Service) View(ctx context.Context, tok string) (View, error) {
 	if perr != nil {
 		return View{}, perr
 	}
-	set, err := s.tenantSettings(ctx, ref.Tenant)
+	v, err := s.view(ctx, r, sub)
+	return v, wrap("view", err)
+}
+
+// Facts returns what [Service.View] returns, to the address that a challenge of an [Authenticator] went to. For anybody
+// else it is [ErrForbidden].
+func (s *Service) Facts(ctx context.Context, ref Ref, from string) (View, error) {
+	r, sub, err := s.store.Get(ctx, ref)
 	if err != nil {
-		return View{}, wrap("view", err)
+		return View{}, wrap("facts", err)
+	}
+	if r.Answerer == "" || !r.AnsweredBy(Try{Answerers: s.secrets.answerers(ref, from)}) {
+		return View{}, wrap("facts", errNotAddressed)
+	}
+	v, err := s.view(ctx, r, sub)
+	return v, wrap("facts", err)
+}
+
+func (s *Service) view(ctx context.Context, r Record, sub SubjectState) (View, error) {
+	set, err := s.tenantSettings(ctx, r.Tenant)
+	if err != nil {
+		return View{}, err
 	}
 	d, err := s.secrets.open(r)
 	if err != nil {
-		return View{}, wrap("view", err)
+		return View{}, err
 	}
 	return View{
-		Ref: ref, Kind: r.Kind, Method: r.Method, State: r.Effective(sub, s.o.Now()), Brand: set.Brand,
+		Ref: r.Ref, Kind: r.Kind, Method: r.Method, State: r.Effective(sub, s.o.Now()), Brand: set.Brand,
 		Locale: d.Locale, Name: d.Name, Company: d.Company, Technician: d.Technician, Ticket: cleanTicket(r.Ticket),
 		Purpose: d.Purpose, TriesLeft: max(r.MaxTries-r.Tries, 0), Hinted: r.Hinted, CreatedAt: r.CreatedAt,
 		ExpiresAt: r.ExpiresAt, InCall: d.InCall, CallBegan: d.CallBegan, CallBy: d.CallBy,

@@ -358,45 +358,6 @@ func TestTheNumberDoesNotDenyAndTheWordDoesNotConfirm(t *testing.T) {
 	require.ErrorIs(t, err, verify.ErrInvalid)
 }
 
-func TestNotMeFromAnAuthenticatedChannelFreezes(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	ctx := t.Context()
-	c, err := w.Start(ctx, w.request())
-	require.NoError(t, err)
-	second, code := w.startCode(t)
-	res, err := w.Deny(ctx, verify.Denial{Ref: c.Ref, Authenticated: true})
-	require.NoError(t, err)
-	require.Equal(t, verify.StateDenied, res.State)
-	_, err = w.Start(ctx, w.request())
-	require.ErrorIs(t, err, verify.ErrFrozen)
-	require.Equal(t, verify.StateFrozen, w.check(t, second, code).State, "the other verification of the same person stops too")
-
-	require.ErrorIs(t, w.Unfreeze(ctx, tenant, "dana", "jane", "spoke to Dana"), verify.ErrForbidden)
-	w.authorized = true
-	require.ErrorIs(t, w.Unfreeze(ctx, tenant, "dana", "jane", " "), verify.ErrInvalid, "a reason is required")
-	require.NoError(t, w.Unfreeze(ctx, tenant, "dana", "jane", "spoke to Dana"))
-	require.Equal(t, verify.StateConfirmed, w.check(t, second, code).State)
-
-	// After the end it still freezes, and stops the proof.
-	_, err = w.Deny(ctx, verify.Denial{Ref: second.Ref, Authenticated: true})
-	require.NoError(t, err)
-	got, err := w.Get(ctx, second.Ref, jane.ID)
-	require.NoError(t, err)
-	require.ErrorIs(t, w.Redeem(ctx, got.Proof, expect(second), "job"), verify.ErrFrozen)
-	w.pass(time.Hour)
-	_, err = w.Start(ctx, w.request())
-	require.NoError(t, err, "a freeze ends by itself")
-
-	require.NoError(t, w.Freeze(ctx, tenant, "dana", "sam", "her Teams account is taken over", 30*24*time.Hour))
-	_, err = w.Deny(ctx, verify.Denial{Ref: second.Ref, Authenticated: true})
-	require.NoError(t, err)
-	require.NoError(t, w.Freeze(ctx, tenant, "dana", "jane", "short", time.Nanosecond))
-	w.pass(24 * time.Hour)
-	_, err = w.Start(ctx, w.request())
-	require.ErrorIs(t, err, verify.ErrFrozen, "neither an old card nor another freeze shortens a freeze")
-}
-
 func TestAuthorizeIsAskedAndNilRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(_ *world, o *verify.Options) { o.Authorize = nil })

@@ -33,9 +33,11 @@ const (
 	EventMismatch  EventKind = "mismatch"
 	EventExpired   EventKind = "expired"
 	EventCancelled EventKind = "cancelled"
-	EventRedeemed  EventKind = "redeemed"
-	EventFrozen    EventKind = "frozen"
-	EventUnfrozen  EventKind = "unfrozen"
+	// EventFailedOver ends a challenge that could not be delivered, because another one is begun by another way.
+	EventFailedOver EventKind = "failed-over"
+	EventRedeemed   EventKind = "redeemed"
+	EventFrozen     EventKind = "frozen"
+	EventUnfrozen   EventKind = "unfrozen"
 	// EventLocked means that the subject failed too often in a row. It is an alert.
 	EventLocked   EventKind = "locked"
 	EventUnlocked EventKind = "unlocked"

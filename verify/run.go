@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -25,7 +27,8 @@ type PublicRequest struct {
 // Limits of the public form; they are counted for known and unknown addresses alike.
 const (
 	publicPerAddress = 3
-	publicPerDay     = 5 // messages to one address and one person
+	publicPerDay     = 5  // messages to one address and one person
+	asksPerDay       = 20 // of one contact in their own chat
 	publicDelay      = 4 * time.Second
 	publicPerClient  = 20
 	publicPerTenant  = 1000
@@ -222,6 +225,7 @@ func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 		}
 		failed := map[mspkit.TenantID]bool{}
 		taken := make([]string, 0, len(events))
+		var repaint []Ref
 		for _, e := range events {
 			if failed[e.Tenant] {
 				continue
@@ -235,7 +239,11 @@ func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 				continue
 			}
 			taken = append(taken, e.ID)
+			if s.repaints(e) && !slices.Contains(repaint, Ref{e.Tenant, e.Challenge}) {
+				repaint = append(repaint, Ref{e.Tenant, e.Challenge})
+			}
 		}
+		s.settle(ctx, repaint)
 		actx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.DeliverTimeout)
 		err = s.store.Ack(actx, taken)
 		cancel()
@@ -247,28 +255,59 @@ func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 }
 
 func (s *Service) record(ctx context.Context, e Event) error {
-	if s.o.Recorder != nil {
-		rctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
-		err := s.o.Recorder.Record(rctx, e)
-		cancel()
-		if err != nil {
-			return err
-		}
-	}
-	settler, ok := s.o.Channels[e.Channel].(Settler)
-	if !ok || !e.State.Final() {
+	if s.o.Recorder == nil {
 		return nil
 	}
-	r, _, err := s.store.Get(ctx, Ref{e.Tenant, e.Challenge})
-	if err == nil {
-		sctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
-		defer cancel()
-		err = settler.Settle(sctx, Receipt{ID: r.ReceiptID}, e.State)
+	rctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
+	defer cancel()
+	return s.o.Recorder.Record(rctx, e)
+}
+
+// repaints reports whether there is a message to be painted anew after e.
+func (s *Service) repaints(e Event) bool {
+	_, ok := s.o.Channels[e.Channel].(Settler)
+	return ok && e.Challenge != "" && (e.State.Final() || e.Kind == EventRenewed)
+}
+
+// settlers is how many messages are repainted at once.
+const settlers = 8
+
+// settle has the messages of refs repainted as their challenges stand now. All of them together get the time of one
+// delivery, so that a channel that hangs does not hold up the events; the outcome holds however a message looks.
+func (s *Service) settle(ctx context.Context, refs []Ref) {
+	if len(refs) == 0 {
+		return
 	}
-	if err != nil { // the outcome holds; only the old message keeps its looks
-		s.log.LogAttrs(ctx, slog.LevelWarn, "verify: a message could not be repainted", slog.String("channel", e.Channel), slog.Any("error", err))
+	ctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, settlers)
+	for _, ref := range refs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := s.repaint(ctx, ref); err != nil {
+				s.log.LogAttrs(ctx, slog.LevelWarn, "verify: a message could not be repainted", slog.String("challenge", ref.ID), slog.Any("error", err))
+			}
+		})
 	}
-	return nil
+	wg.Wait()
+}
+
+func (s *Service) repaint(ctx context.Context, ref Ref) error {
+	r, sub, err := s.store.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	settler, ok := s.o.Channels[r.Channel].(Settler)
+	if !ok || r.ReceiptID == "" {
+		return nil
+	}
+	v, err := s.view(ctx, r, sub)
+	if err != nil {
+		return err
+	}
+	return settler.Settle(ctx, Receipt{ID: r.ReceiptID}, v)
 }
 
 // deliverDue looks up what the public form asked for and sends the links.
@@ -318,7 +357,7 @@ func (s *Service) answerPublic(ctx context.Context, q Queued) error {
 	subject.Destinations = ds
 	_, err = s.startTechnician(ctx, TechnicianRequest{
 		Tenant: q.Tenant, Subject: subject, Call: r.Call, By: ByCaller, IdempotencyKey: "public/" + q.ID,
-	})
+	}, s.publicLimits)
 	for _, final := range []error{ErrLimited, ErrFrozen, ErrLocked, ErrNoChannel, ErrInvalid, ErrConflict} {
 		if errors.Is(err, final) {
 			return nil // trying again would not help, and nobody may be told

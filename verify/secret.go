@@ -75,6 +75,7 @@ type details struct {
 	InCall     bool      `json:"i,omitempty"`
 	CallBegan  time.Time `json:"b,omitzero"`
 	CallBy     Side      `json:"y,omitempty"`
+	Failover   string    `json:"v,omitempty"`
 }
 
 func (s *secrets) seal(ref Ref, d details) ([]byte, error) {
@@ -99,6 +100,17 @@ func (s *secrets) open(r Record) (details, error) {
 func (s *secrets) hash(parts ...string) string {
 	sum, _ := s.at.Sum(s.at.Primary(), parts...) // the primary key is always there
 	return token.Text(sum)
+}
+
+// answerer names the only address that may answer a challenge, answerers the same under every key of the ring.
+func (s *secrets) answerer(ref Ref, address string) string { return s.answerers(ref, address)[0] }
+
+func (s *secrets) answerers(ref Ref, address string) []string {
+	var out []string
+	for _, sum := range s.at.Sums("answerer", string(ref.Tenant), ref.ID, address) {
+		out = append(out, token.Text(sum))
+	}
+	return out
 }
 
 func (s *secrets) answerMAC(keyID string, ref Ref, answer string) ([]byte, error) {

@@ -36,9 +36,9 @@ type Options struct {
 	// Authorize decides whether a technician may freeze, unfreeze, unlock, or cancel what another began. Nil
 	// refuses all of it.
 	Authorize func(ctx context.Context, tenant mspkit.TenantID, technician string, p Permission) error
-	// Lookup finds the contact with an address that somebody typed into the public form, and the call they are
-	// in. It returns nil for an unknown address. Nil turns the public form off. Only Subject and Call of the
-	// result are used.
+	// Lookup finds the contact with an address that somebody typed into the public form or asks from in a chat
+	// ([Service.Ask]), and the call they are in. It returns nil for an unknown address. Nil turns both off. Only
+	// Subject and Call of the result are used.
 	Lookup func(ctx context.Context, tenant mspkit.TenantID, address string) (*TechnicianRequest, error)
 	// DeliverTimeout bounds one delivery, one event handed over and one Lookup: default 15 s.
 	DeliverTimeout time.Duration

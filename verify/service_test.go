@@ -55,6 +55,7 @@ type world struct {
 	*verify.Service
 	mu         sync.Mutex
 	clock      time.Time
+	key        mspkit.Key
 	ring       *mspkit.KeyRing
 	store      verify.Store
 	mail, sms  *outbox
@@ -70,9 +71,11 @@ func (w *world) pass(d time.Duration) { w.mu.Lock(); defer w.mu.Unlock(); w.cloc
 
 func newWorld(t testing.TB, change ...func(*world, *verify.Options)) *world {
 	t.Helper()
-	ring, err := mspkit.NewKeyRing(mspkit.NewKey("k1"))
+	key := mspkit.NewKey("k1")
+	ring, err := mspkit.NewKeyRing(key)
 	require.NoError(t, err)
 	w := &world{
+		key:   key,
 		clock: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), ring: ring, store: memstore.New(),
 		mail: &outbox{assurance: verify.AssuranceEmail}, sms: &outbox{assurance: verify.AssuranceSMS},
 		settings: verify.Settings{Brand: mspkit.Brand{Name: "Contoso IT"}, Limits: verify.Limits{Cooldown: -1}},

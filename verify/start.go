@@ -12,8 +12,10 @@ import (
 	"github.com/mspkit/mspkit/internal/token"
 )
 
-// Start checks the policy, counts the limits, stores the challenge and delivers the message. Where only the
-// delivery fails, it returns the challenge together with an [ErrDelivery]: it stands and can be renewed.
+// Start checks the policy, counts the limits, stores the challenge and delivers the message. Where the delivery fails
+// and the request names no channel, the next way that the policy allows and the subject has is taken, with a challenge
+// of its own; [Challenge.Failover] and the events say why. Where the last delivery fails, Start returns the challenge
+// together with an [ErrDelivery]: it stands and can be renewed.
 //
 // Errors are [ErrInvalid], [ErrNoChannel], [*PolicyError], [*LimitError], [ErrFrozen], [ErrLocked],
 // [ErrConflict] (an idempotency key used for something else), [ErrDelivery], or a failure of the store.
@@ -35,34 +37,36 @@ func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) 
 		return Challenge{}, &PolicyError{Action: r.Action, Reason: fmt.Sprintf("the action %q is not in the policy of this tenant", r.Action)}
 	}
 	now := s.o.Now()
-	p, err := s.choose(set, rule, r, now)
+	picks, err := s.choose(set, rule, r, now)
 	if err != nil {
 		return Challenge{}, err
 	}
 	locale := or(r.Subject.Locale, set.Locale)
-	b := beginning{
-		tenant: r.Tenant, set: set, pick: p, now: now,
+	return s.walk(ctx, picks, beginning{
+		tenant: r.Tenant, set: set, now: now,
 		record: Record{
-			Kind: KindCaller, Method: p.way.Method, Channel: p.way.Channel, Subject: r.Subject.ID, Action: r.Action,
-			Technician: r.Technician.ID, Ticket: r.Ticket, Assurance: p.assurance,
+			Kind: KindCaller, Subject: r.Subject.ID, Action: r.Action, Technician: r.Technician.ID, Ticket: r.Ticket,
 		},
 		details: details{
 			Name: r.Subject.Name, Company: r.Subject.Company, Technician: r.Technician.Name,
-			Purpose: rule.words(locale), Locale: locale, Fresh: p.fresh,
+			Purpose: rule.words(locale), Locale: locale,
 		},
-		by: r.Technician.ID, key: r.IdempotencyKey,
-	}
-	return s.begin(ctx, b)
+		by: r.Technician.ID, key: r.IdempotencyKey, limits: s.limits,
+	})
 }
 
-// StartTechnician sends the contact a link to a page on which they verify the technician: it shows who is
-// calling and asks for the words that the technician says. Errors are those of [Service.Start].
+// StartTechnician sends the contact a link to a page, or a card, on which they verify the technician: it shows who is
+// calling and asks for the words that the technician says. Failover and errors are those of [Service.Start].
 func (s *Service) StartTechnician(ctx context.Context, r TechnicianRequest) (Challenge, error) {
-	c, err := s.startTechnician(ctx, r)
+	limits := s.limits
+	if r.By == ByCaller {
+		limits = s.publicLimits
+	}
+	c, err := s.startTechnician(ctx, r, limits)
 	return c, wrap("start technician verification", err)
 }
 
-func (s *Service) startTechnician(ctx context.Context, r TechnicianRequest) (Challenge, error) {
+func (s *Service) startTechnician(ctx context.Context, r TechnicianRequest, limits limitsFunc) (Challenge, error) {
 	set, err := s.tenantSettings(ctx, r.Tenant)
 	if err != nil {
 		return Challenge{}, err
@@ -80,23 +84,62 @@ func (s *Service) startTechnician(ctx context.Context, r TechnicianRequest) (Cha
 		return Challenge{}, err
 	}
 	now := s.o.Now()
-	p, err := s.destination(set, r, now)
+	picks, err := s.destinations(set, r, now)
 	if err != nil {
 		return Challenge{}, err
 	}
-	b := beginning{
-		tenant: r.Tenant, set: set, pick: p, now: now,
-		record: Record{
-			Kind: KindTechnician, Method: MethodWord, Channel: p.way.Channel, Subject: r.Subject.ID,
-			Technician: call.Technician.ID, Ticket: call.Ticket,
-		},
+	return s.walk(ctx, picks, beginning{
+		tenant: r.Tenant, set: set, now: now,
+		record: Record{Kind: KindTechnician, Subject: r.Subject.ID, Technician: call.Technician.ID, Ticket: call.Ticket},
 		details: details{
 			Name: r.Subject.Name, Company: r.Subject.Company, Technician: call.Technician.Name,
 			Locale: or(r.Subject.Locale, set.Locale), InCall: r.Call != nil, CallBegan: call.Began, CallBy: call.By,
 		},
-		by: r.By, key: r.IdempotencyKey, public: r.By == ByCaller,
+		by: r.By, key: r.IdempotencyKey, limits: limits,
+	})
+}
+
+// Ask begins what [Service.StartTechnician] begins, for a contact who asks in their own chat. [Options.Lookup] finds
+// them by channel address and the call they are in; where they are in none, the message says so. The message goes to
+// the asking address only. An address that is not on record, or was typed by hand, is [ErrNotFound] or [ErrNoChannel];
+// other errors are those of [Service.Start].
+func (s *Service) Ask(ctx context.Context, r AskRequest) (Challenge, error) {
+	c, err := s.ask(ctx, r)
+	return c, wrap("ask", err)
+}
+
+func (s *Service) ask(ctx context.Context, r AskRequest) (Challenge, error) {
+	ch := s.o.Channels[r.Channel]
+	if a, ok := ch.(Authenticator); !ok || !a.Authenticates() {
+		return Challenge{}, fmt.Errorf("channel %q does not tell who asks: %w", r.Channel, ErrNoChannel)
 	}
-	return s.begin(ctx, b)
+	if s.o.Lookup == nil {
+		return Challenge{}, fmt.Errorf("asking in a chat needs Options.Lookup: %w", ErrInvalid)
+	}
+	from, err := canonical(ch, r.From)
+	if err != nil {
+		return Challenge{}, invalid(err)
+	}
+	lctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
+	found, err := s.o.Lookup(lctx, r.Tenant, from)
+	cancel()
+	if err != nil {
+		return Challenge{}, fmt.Errorf("look up the contact: %w", err)
+	}
+	if found == nil {
+		return Challenge{}, fmt.Errorf("nobody with this address is on record: %w", ErrNotFound)
+	}
+	t := TechnicianRequest{
+		Tenant: r.Tenant, Subject: found.Subject, Channel: r.Channel, Call: found.Call, By: ByCaller,
+		IdempotencyKey: r.IdempotencyKey,
+	}
+	t.Subject.Destinations = nil
+	for _, d := range found.Subject.Destinations {
+		if a, err := canonical(ch, d.Address); err == nil && d.Channel == r.Channel && a == from {
+			t.Subject.Destinations = append(t.Subject.Destinations, d)
+		}
+	}
+	return s.startTechnician(ctx, t, s.askLimits)
 }
 
 func (r StartRequest) validate() error {
@@ -152,8 +195,10 @@ type pick struct {
 	fresh     bool
 }
 
-// choose returns the first way that the policy allows, the request asks for and the subject has.
-func (s *Service) choose(set Settings, rule Rule, r StartRequest, now time.Time) (pick, error) {
+// choose returns the ways that the policy allows, the request asks for and the subject has, the preferred first. Where
+// the request names a channel, it is one.
+func (s *Service) choose(set Settings, rule Rule, r StartRequest, now time.Time) ([]pick, error) {
+	var picks []pick
 	var ways []Way
 	if len(rule.Ways) > 0 {
 		ways = rule.Ways
@@ -206,18 +251,22 @@ func (s *Service) choose(set Settings, rule Rule, r StartRequest, now time.Time)
 				faults = append(faults, fmt.Errorf("the %s address: %w", w.Channel, err))
 				continue
 			}
-			return p, nil
+			if picks = append(picks, p); r.Channel != "" {
+				return picks, nil
+			}
 		}
 	}
 	switch {
+	case len(picks) > 0:
+		return picks, nil
 	case len(faults) > 0:
-		return pick{}, invalid(faults...)
+		return nil, invalid(faults...)
 	case refused.Reason != "":
-		return pick{}, refused
+		return nil, refused
 	case r.Channel != "" && !tried && s.o.Channels[r.Channel] != nil && r.Subject.has(r.Channel):
-		return pick{}, &PolicyError{Action: r.Action, Need: rule.Min, Reason: fmt.Sprintf("the policy does not allow %s by %s", r.Action, strings.TrimSpace(r.Channel+" "+string(r.Method)))}
+		return nil, &PolicyError{Action: r.Action, Need: rule.Min, Reason: fmt.Sprintf("the policy does not allow %s by %s", r.Action, strings.TrimSpace(r.Channel+" "+string(r.Method)))}
 	}
-	return pick{}, fmt.Errorf("the subject has no address for an allowed and registered channel: %w", ErrNoChannel)
+	return nil, fmt.Errorf("the subject has no address for an allowed and registered channel: %w", ErrNoChannel)
 }
 
 func (u Subject) has(channel string) bool {
@@ -229,11 +278,12 @@ func (u Subject) has(channel string) bool {
 	return false
 }
 
-// destination returns where the link for verifying a technician goes: never to an address that somebody typed, to a
+// destinations returns where the link for verifying a technician goes: never to an address that somebody typed, to a
 // fresh one only where there is no other and the tenant does not refuse it, and, where anybody on the internet may
 // have asked, not over a channel that costs money.
-func (s *Service) destination(set Settings, r TechnicianRequest, now time.Time) (pick, error) {
+func (s *Service) destinations(set Settings, r TechnicianRequest, now time.Time) ([]pick, error) {
 	var faults []error
+	var picks []pick
 	var known, fresh []Destination
 	for _, d := range r.Subject.Destinations {
 		ch := s.o.Channels[d.Channel]
@@ -254,12 +304,17 @@ func (s *Service) destination(set Settings, r TechnicianRequest, now time.Time) 
 			faults = append(faults, fmt.Errorf("the %s address: %w", d.Channel, err))
 			continue
 		}
-		return pick{way: Way{d.Channel, MethodWord}, channel: ch, address: address}, nil
+		if picks = append(picks, pick{way: Way{d.Channel, MethodWord}, channel: ch, address: address}); r.Channel != "" {
+			break
+		}
 	}
-	if len(faults) > 0 {
-		return pick{}, invalid(faults...)
+	switch {
+	case len(picks) > 0:
+		return picks, nil
+	case len(faults) > 0:
+		return nil, invalid(faults...)
 	}
-	return pick{}, fmt.Errorf("the subject has no address on record for a registered channel: %w", ErrNoChannel)
+	return nil, fmt.Errorf("the subject has no address on record for a registered channel: %w", ErrNoChannel)
 }
 
 func canonical(ch Channel, address string) (string, error) {
@@ -281,14 +336,22 @@ type beginning struct {
 	details details
 	now     time.Time
 	by, key string
-	public  bool // anybody on the internet may have asked
+	limits  limitsFunc
 }
 
-func (s *Service) begin(ctx context.Context, b beginning) (Challenge, error) {
+// limitsFunc returns the counters of one message.
+type limitsFunc func(set Settings, p pick, tenant mspkit.TenantID, subject string) []Limit
+
+// begin stores a challenge for b.pick and delivers it. failed says why the message certainly or perhaps did not arrive.
+func (s *Service) begin(ctx context.Context, b beginning) (_ Challenge, failed string, _ error) {
 	secret := token.NewSecret()
 	r, d := &b.record, &b.details
 	r.Ref = Ref{Tenant: b.tenant, ID: token.ID(secret)}
-	d.Link, d.Address = secret[:], b.pick.address
+	r.Method, r.Channel, r.Assurance = b.pick.way.Method, b.pick.way.Channel, b.pick.assurance
+	d.Link, d.Address, d.Fresh = secret[:], b.pick.address, b.pick.fresh
+	if a, ok := b.pick.channel.(Authenticator); ok && a.Authenticates() {
+		r.Answerer = s.secrets.answerer(r.Ref, d.Address)
+	}
 	d.Name = cleantext.Name(d.Name, cleantext.MaxName)
 	d.Company = cleantext.Name(d.Company, cleantext.MaxName)
 	d.Technician = cleantext.Name(d.Technician, cleantext.MaxName)
@@ -296,38 +359,47 @@ func (s *Service) begin(ctx context.Context, b beginning) (Challenge, error) {
 	r.CreatedAt, r.ExpiresAt = b.now, b.now.Add(b.set.Limits.TTL)
 	code, err := s.newAnswer(r, d, b.set.Limits)
 	if err != nil {
-		return Challenge{}, err
+		return Challenge{}, "", err
 	}
-	n := NewChallenge{Record: *r, Stamp: stamp(EventStarted, b.by, "")}
+	n := NewChallenge{Record: *r, Stamp: stamp(EventStarted, b.by, d.Failover)}
 	if b.key != "" {
 		n.Idempotency = s.secrets.hash("idempotency", string(r.Tenant), string(r.Kind), b.key)
 		n.Fingerprint = s.secrets.hash("fingerprint", r.Subject, string(r.Action), r.Technician, r.Ticket.System, r.Ticket.ID,
 			r.Channel, string(r.Method), d.Address)
 	}
-	limits := s.limits(b.set, b.pick, r.Tenant, r.Subject)
-	if b.public {
-		limits = s.publicLimits(b.pick, r.Tenant, r.Subject)
-	}
-	stored, existing, err := s.store.Begin(ctx, n, limits, b.now)
+	stored, existing, err := s.store.Begin(ctx, n, b.limits(b.set, b.pick, r.Tenant, r.Subject), b.now)
 	if err != nil {
-		return Challenge{}, err
+		return Challenge{}, "", err
 	}
 	if existing {
 		return s.again(ctx, b, stored)
 	}
 	s.nudge()
-	stored, err = s.deliver(ctx, b.set, b.pick.channel, stored, *d, code)
+	stored, err = s.deliver(ctx, b.set, b.pick.channel, stored, *d, code, Receipt{})
+	if errors.Is(err, ErrDelivery) {
+		failed = deliveryReason(err)
+	}
 	c, cerr := s.challenge(stored, SubjectState{}, b.now, true)
-	return c, errors.Join(err, cerr)
+	return c, failed, errors.Join(err, cerr)
 }
 
-// again answers a repeated Start. The first one is still at work, has finished, or died before it delivered.
-func (s *Service) again(ctx context.Context, b beginning, r Record) (Challenge, error) {
+// again answers a repeated Start. The first one is still at work, has finished, or died before or after it tried to
+// deliver.
+func (s *Service) again(ctx context.Context, b beginning, r Record) (_ Challenge, failed string, _ error) {
 	died := r.State == StatePending && r.Delivery == DeliveryPending && b.now.Sub(r.CreatedAt) > 2*s.o.DeliverTimeout
-	if !died {
-		return s.challenge(r, SubjectState{}, b.now, true)
+	if died {
+		c, err := s.renew(ctx, RenewRequest{Ref: r.Ref, Technician: r.Technician, Send: true}, b.now)
+		if errors.Is(err, ErrDelivery) {
+			failed = deliveryReason(err)
+		}
+		return c, failed, err
 	}
-	return s.renew(ctx, RenewRequest{Ref: r.Ref, Technician: r.Technician, Send: true}, b.now)
+	// No channel took this message. That it was given up for another way is found again under that one's key.
+	if r.Delivery == DeliveryFailed && r.ReceiptID == "" && (r.State == StatePending || r.State == StateCancelled) {
+		failed = "the message was not delivered"
+	}
+	c, err := s.challenge(r, SubjectState{}, b.now, true)
+	return c, failed, err
 }
 
 // newAnswer puts a fresh number, code or word into r and d and returns the code, which is kept nowhere.
@@ -386,11 +458,21 @@ func (s *Service) limits(set Settings, p pick, tenant mspkit.TenantID, subject s
 
 // publicLimits are the counters of a message that anybody on the internet may have asked for. They are apart from
 // those of technicians: otherwise a stranger could use up the messages that a real verification needs.
-func (s *Service) publicLimits(p pick, tenant mspkit.TenantID, subject string) []Limit {
+func (s *Service) publicLimits(_ Settings, p pick, tenant mspkit.TenantID, subject string) []Limit {
 	to := s.secrets.hash("destination", p.way.Channel, p.address)
 	return []Limit{
 		{Name: LimitRequests, Key: "destination/" + to + "/public", Max: publicPerDay, Window: day},
 		{Name: LimitRequests, Key: tenantKey(tenant, "public-subject", subject), Max: publicPerDay, Window: day},
+	}
+}
+
+// askLimits are the counters of what a contact asks for in their own chat. They are apart from those of technicians,
+// whose cooldown would refuse the question just when a message has come that somebody wonders about.
+func (s *Service) askLimits(_ Settings, p pick, tenant mspkit.TenantID, subject string) []Limit {
+	to := s.secrets.hash("destination", p.way.Channel, p.address)
+	return []Limit{
+		{Name: LimitRequests, Key: "destination/" + to + "/asked", Max: asksPerDay, Window: day},
+		{Name: LimitRequests, Key: tenantKey(tenant, "asked-subject", subject), Max: asksPerDay, Window: day},
 	}
 }
 
@@ -401,15 +483,17 @@ func tenantKey(tenant mspkit.TenantID, what, id string) string {
 
 // deliver hands the message to the channel and stores how far it came. It finishes storing even where ctx ends,
 // because the message is out by then.
-func (s *Service) deliver(ctx context.Context, set Settings, ch Channel, r Record, d details, code string) (Record, error) {
+func (s *Service) deliver(ctx context.Context, set Settings, ch Channel, r Record, d details, code string, replaces Receipt) (Record, error) {
 	m := Delivery{
 		Ref: r.Ref, Kind: r.Kind, Method: r.Method, Key: s.deliveryKey(r), To: d.Address, Brand: set.Brand,
 		Locale: d.Locale, Name: d.Name, Company: d.Company, Technician: d.Technician, Ticket: cleanTicket(r.Ticket),
 		Purpose: d.Purpose, TTL: r.ExpiresAt.Sub(s.o.Now()).Round(time.Second),
+		InCall: d.InCall, CallBegan: d.CallBegan, CallBy: d.CallBy, Replaces: replaces,
 	}
-	if r.Method == MethodCode {
+	switch {
+	case r.Method == MethodCode:
 		m.Code = mspkit.Redact(code)
-	} else {
+	case r.Answerer == "":
 		m.Link = mspkit.Redact(s.link(r.Tenant, d))
 	}
 	dctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)

@@ -261,7 +261,9 @@ func TestAnErrorOfAChannelIsToldInItsOwnWordsOnly(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.mail.err = tc.err
-		_, err := w.Start(t.Context(), w.request())
+		r := w.request()
+		r.Channel = "email"
+		_, err := w.Start(t.Context(), r)
 		require.ErrorIs(t, err, verify.ErrDelivery, name)
 		require.ErrorIs(t, err, tc.err, name)
 		require.NotContains(t, err.Error(), "dana@contoso", "the text of a channel's own error must not travel on")
@@ -360,10 +362,10 @@ type repainting struct {
 	settled []string
 }
 
-func (r *repainting) Settle(_ context.Context, receipt verify.Receipt, s verify.State) error {
+func (r *repainting) Settle(_ context.Context, receipt verify.Receipt, v verify.View) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settled = append(r.settled, receipt.ID+" "+string(s))
+	r.settled = append(r.settled, receipt.ID+" "+string(v.State))
 	return errors.New("the message is gone")
 }
 

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -82,6 +83,8 @@ type Record struct {
 	Technician string
 	Ticket     mspkit.Ticket
 	Assurance  Assurance
+	// Answerer, where not empty, is a hash of the only address that may answer; see [Authenticator].
+	Answerer string
 
 	// KeyID names the key of the MACs. MAC is of the expected answer, WordMAC of the word that confirms a
 	// denial. Only Attempt hands them out; every other verb returns them empty.
@@ -205,7 +208,9 @@ type Try struct {
 	// fit the record is not counted.
 	Method     Method
 	Technician string
-	Stamp      Stamp
+	// Answerers are hashes of the address that answers, one for each key; none where it is not known.
+	Answerers []string
+	Stamp     Stamp
 }
 
 // SubjectChange changes what is kept of a subject.
@@ -333,11 +338,23 @@ func (r Record) Refused(sub SubjectState, now time.Time) error {
 	return nil
 }
 
+// AnsweredBy reports whether t comes from somebody who may answer r: the technician who began where a technician
+// answers, else the address that r is bound to, or the holder of the link where it is bound to none.
+func (r Record) AnsweredBy(t Try) bool {
+	switch {
+	case t.Technician != "":
+		return t.Technician == r.Technician
+	case r.Answerer == "":
+		return len(t.Answerers) == 0
+	}
+	return slices.Contains(t.Answerers, r.Answerer)
+}
+
 // Try counts t on r and sub if it can be answered and fits, and reports whether it was counted and whether that
 // locked the subject. A contact who verifies a technician proves and risks nothing of their own, so their tries
 // are no failures of theirs.
 func (r *Record) Try(t Try, sub *SubjectState, now time.Time) (counted, locked bool) {
-	if r.Effective(*sub, now) != StatePending || t.Method != r.Method || (t.Technician != "" && t.Technician != r.Technician) {
+	if r.Effective(*sub, now) != StatePending || t.Method != r.Method || !r.AnsweredBy(t) {
 		return false, false
 	}
 	r.Tries++

@@ -17,7 +17,7 @@ func (s *Service) challenge(r Record, sub SubjectState, now time.Time, own bool)
 	d, err := s.secrets.open(r)
 	c := Challenge{
 		Ref: r.Ref, Version: r.Version, Kind: r.Kind, State: r.Effective(sub, now), Delivery: r.Delivery,
-		Channel: r.Channel, Method: r.Method, Assurance: r.Assurance, Fresh: d.Fresh, Subject: r.Subject,
+		Channel: r.Channel, Method: r.Method, Assurance: r.Assurance, Fresh: d.Fresh, Failover: d.Failover, Subject: r.Subject,
 		Name: d.Name, Action: r.Action, Purpose: d.Purpose, Technician: r.Technician, Ticket: r.Ticket,
 		To: mask(d.Address), TriesLeft: max(r.MaxTries-r.Tries, 0), Hinted: r.Hinted,
 		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, DecidedAt: r.DecidedAt,
@@ -173,7 +173,7 @@ func (s *Service) renew(ctx context.Context, q RenewRequest, now time.Time) (Cha
 	}
 	s.nudge()
 	if send {
-		renewed, err = s.deliver(ctx, set, ch, renewed, d, code)
+		renewed, err = s.deliver(ctx, set, ch, renewed, d, code, Receipt{ID: r.ReceiptID})
 	}
 	c, cerr := s.challenge(renewed, SubjectState{}, now, true)
 	return c, errors.Join(err, cerr)

@@ -47,9 +47,15 @@ type Budgeter interface {
 	Budget(tenant mspkit.TenantID, address string) (scope string, maximum int, window time.Duration)
 }
 
-// Settler is implemented by a channel that can repaint what it sent once the outcome is known.
+// Authenticator is implemented by a channel that knows who answers, such as Teams. Where Authenticates is true, a
+// challenge on it is answered and denied by its address alone ([Answer.From], [Denial.From]), a press of "not me"
+// freezes, and no link is made: nobody else can answer, whatever they hold. Addresses must be canonical.
+type Authenticator interface{ Authenticates() bool }
+
+// Settler is implemented by a channel that can repaint what it sent. [Service.Run] calls it on any instance after a
+// challenge has ended or got a new number: what is painted last must be v, however often and late it is called.
 type Settler interface {
-	Settle(ctx context.Context, r Receipt, o State) error
+	Settle(ctx context.Context, r Receipt, v View) error
 }
 
 // Receipt is what a channel returns for a delivered message.
@@ -77,7 +83,13 @@ type Delivery struct {
 	Ticket     mspkit.Ticket
 	// Purpose is the action in words, such as "reset your password".
 	Purpose string
-	// Link is set for number match and for verifying a technician, Code for codes.
+	// InCall, CallBegan and CallBy are as in [View].
+	InCall    bool
+	CallBegan time.Time
+	CallBy    Side
+	// Replaces is the message that this one takes the place of, zero where there is none.
+	Replaces Receipt
+	// Link is set for number match and for verifying a technician, but not on an [Authenticator]; Code for codes.
 	Link mspkit.Redacted[string]
 	Code mspkit.Redacted[string]
 	// TTL is how long the link or code is good for.
@@ -144,6 +156,14 @@ type Call struct {
 	By Side
 }
 
+// AskRequest is a contact who asks in their own chat who is calling them.
+type AskRequest struct {
+	Tenant mspkit.TenantID
+	// Channel is an [Authenticator], From the address that it knows to be asking.
+	Channel, From  string
+	IdempotencyKey string
+}
+
 // TechnicianRequest asks for a message with which a contact can verify the technician they talk to. It is sent
 // to an address on record, never to one that the caller names.
 type TechnicianRequest struct {
@@ -160,15 +180,18 @@ type TechnicianRequest struct {
 
 // Challenge is a verification as the technician's software sees it.
 type Challenge struct {
-	Ref        Ref
-	Version    int64
-	Kind       Kind
-	State      State
-	Delivery   DeliveryStatus
-	Channel    string
-	Method     Method
-	Assurance  Assurance
-	Fresh      bool // the address was typed by hand or is new
+	Ref       Ref
+	Version   int64
+	Kind      Kind
+	State     State
+	Delivery  DeliveryStatus
+	Channel   string
+	Method    Method
+	Assurance Assurance
+	Fresh     bool // the address was typed by hand or is new
+	// Failover says why the ways before this one were not used, for example "teams: the app is not installed for this
+	// person". Empty where this is the first.
+	Failover   string
 	Subject    string
 	Name       string
 	Action     Action
@@ -204,15 +227,18 @@ type Answer struct {
 	// Method is what the page or card asked for: [MethodNumber] or [MethodWord].
 	Method   Method
 	Response string
+	// From is the canonical address of whoever answered, where an [Authenticator] knows it. It must be the one that the
+	// challenge went to. Empty for the holder of a link.
+	From string
 }
 
 // Denial is "this is not me".
 type Denial struct {
 	Ref Ref
-	// Authenticated is set by channels that know who pressed (Teams, sign-in). Then the denial holds at once
-	// and freezes the subject. Otherwise Word must be the word that the technician says.
-	Authenticated bool
-	Word          string
+	// From is as in [Answer]. Where it is set, the denial holds at once and freezes the subject. Otherwise Word must be
+	// the word that the technician says.
+	From string
+	Word string
 }
 
 // Result is the outcome of one answer.

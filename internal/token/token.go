@@ -154,6 +154,17 @@ func (h *Hasher) Sum(keyID string, parts ...string) ([]byte, error) {
 	return mac.Sum(nil), nil
 }
 
+// Sums returns the hash of parts under every key of the ring, the primary's first. It is for finding what was hashed
+// before the primary changed.
+func (h *Hasher) Sums(parts ...string) [][]byte {
+	out := make([][]byte, 0, len(h.keys))
+	for _, id := range h.ring.IDs() {
+		sum, _ := h.Sum(id, parts...) // every key of the ring is there
+		out = append(out, sum)
+	}
+	return out
+}
+
 // Verify reports in constant time whether sum is the hash of parts.
 func (h *Hasher) Verify(keyID string, sum []byte, parts ...string) (bool, error) {
 	want, err := h.Sum(keyID, parts...)

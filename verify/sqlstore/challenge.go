@@ -43,7 +43,7 @@ func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verif
 			r.Subject, r.Action, r.Technician, r.Ticket.System, r.Ticket.ID, int64(r.Assurance), r.KeyID, present(r.Sealed), r.Tries, r.MaxTries, r.Sends, r.Messages,
 			r.LockAfter, flag(r.Hinted), encodeRefund(r.Refund), r.ReceiptID, sqlx.Micros(r.CreatedAt), sqlx.Micros(r.ExpiresAt),
 			sqlx.Micros(r.DecidedAt), sqlx.Micros(r.ProofUntil), r.RedeemedBy, sqlx.Micros(r.RedeemedAt),
-			present(r.MAC), present(r.WordMAC), null(n.Idempotency), n.Fingerprint)
+			present(r.MAC), present(r.WordMAC), null(n.Idempotency), n.Fingerprint, r.Answerer)
 		if err != nil {
 			return err
 		}

@@ -35,5 +35,7 @@ func ExampleMigrations() {
 	for _, s := range scripts {
 		fmt.Printf("-- %s version %d\n", s.Component, s.Version)
 	}
-	// Output: -- verify version 1
+	// Output:
+	// -- verify version 1
+	// -- verify version 2
 }

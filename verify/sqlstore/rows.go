@@ -20,7 +20,7 @@ func scanRecord(row scanner, more ...any) (verify.Record, error) {
 		&r.Tenant, &r.ID, &r.Version, &r.Kind, &r.State, &r.Delivery, &r.Method, &r.Channel, &r.Subject, &r.Action,
 		&r.Technician, &r.Ticket.System, &r.Ticket.ID, &r.Assurance, &r.KeyID, &r.Sealed, &r.Tries, &r.MaxTries, &r.Sends, &r.Messages,
 		&r.LockAfter, &r.Hinted, &refund, &r.ReceiptID, &created, &expires, &decided, &proof,
-		&r.RedeemedBy, &redeemed,
+		&r.RedeemedBy, &redeemed, &r.Answerer,
 	}, more...)...)
 	if err != nil {
 		return verify.Record{}, err

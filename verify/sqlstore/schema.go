@@ -131,4 +131,7 @@ var migrations = []sqlx.Migration{{Version: 1, SQL: []string{
 		UNIQUE (tenant, id)
 	)`,
 	`CREATE INDEX {p}verify_queue_due ON {t}verify_queue (due_at, seq)`,
+}}, {Version: 2, SQL: []string{
+	// Challenges of the previous release are bound to nobody, which is what they were.
+	`ALTER TABLE {t}verify_challenges ADD COLUMN answerer {text} NOT NULL DEFAULT ''`,
 }}}

@@ -79,8 +79,14 @@ func TestMigrationsAreTextForOtherTools(t *testing.T) {
 func TestReleasedMigrationsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	for dialect, sums := range map[sqlstore.Dialect][]string{
-		sqlstore.SQLite:   {"33e19f921146d4edc942cdba7648c3ad52b7fb98f5677f25cbd671b7694855bf"},
-		sqlstore.Postgres: {"e01c3aad351fe0e001dbdfb02f99ff70591b3fcd12a5fdc4b7bf2576b4cc4145"},
+		sqlstore.SQLite: {
+			"33e19f921146d4edc942cdba7648c3ad52b7fb98f5677f25cbd671b7694855bf",
+			"3e3313e9f754f536a284cb1b0f4aa7b42d064e2151d2608a8a2ad97b8b3b0789",
+		},
+		sqlstore.Postgres: {
+			"e01c3aad351fe0e001dbdfb02f99ff70591b3fcd12a5fdc4b7bf2576b4cc4145",
+			"72df7d9634dff3b25f34c06db6d80e5e09b5f2af8f10b67efa68da91213b0449",
+		},
 	} {
 		scripts, err := sqlstore.Migrations(dialect, nil)
 		require.NoError(t, err)

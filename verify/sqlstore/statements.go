@@ -18,7 +18,7 @@ const (
 	columns = `c.tenant, c.id, c.version, c.kind, c.state, c.delivery, c.method, c.channel, c.subject, c.action,
 		c.technician, c.ticket_system, c.ticket_id, c.assurance, c.key_id, c.sealed, c.tries, c.max_tries, c.sends, c.messages,
 		c.lock_after, c.hinted, c.refund, c.receipt_id, c.created_at, c.expires_at, c.decided_at, c.proof_until,
-		c.redeemed_by, c.redeemed_at`
+		c.redeemed_by, c.redeemed_at, c.answerer`
 	subjectColumns = `COALESCE(s.failures, 0), COALESCE(s.frozen_until, 0)`
 	fromBoth       = ` FROM {t}verify_challenges c LEFT JOIN {t}verify_subjects s ON s.tenant = c.tenant AND s.subject = c.subject`
 	eventColumns   = `id, kind, happened_at, tenant, challenge, verifies, subject, action, technician, ticket_system,
@@ -34,8 +34,8 @@ func newStatements(db *sqlx.DB) *statements {
 		insert: db.SQL(`INSERT INTO {t}verify_challenges (tenant, id, version, kind, state, delivery, method, channel,
 			subject, action, technician, ticket_system, ticket_id, assurance, key_id, sealed, tries, max_tries, sends, messages,
 			lock_after, hinted, refund, receipt_id, created_at, expires_at, decided_at, proof_until, redeemed_by,
-			redeemed_at, mac, word_mac, idempotency, fingerprint)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			redeemed_at, mac, word_mac, idempotency, fingerprint, answerer)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (tenant, id) DO NOTHING`),
 		get:     db.SQL(`SELECT ` + columns + `, ` + subjectColumns + fromBoth + ` WHERE c.tenant = ? AND c.id = ?`),
 		attempt: db.SQL(`SELECT ` + columns + `, ` + subjectColumns + `, c.mac, c.word_mac` + fromBoth + ` WHERE c.tenant = ? AND c.id = ?`),

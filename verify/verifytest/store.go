@@ -39,6 +39,7 @@ func TestStore(t *testing.T, storage func(t *testing.T) (open func() verify.Stor
 		{"Attempt counts before it hands out the MACs", attemptCounts},
 		{"Attempt hands out nothing where nothing can be answered", attemptRefuses},
 		{"Attempt counts only what fits, and failures of callers only", attemptFits},
+		{"Attempt counts only for the address that a challenge is bound to", attemptBound},
 		{"Attempt locks a subject after too many failures", attemptLocks},
 		{"Finish ends a challenge once", finishOnce},
 		{"Finish does not confirm what expired or froze in between", finishRefuses},

@@ -36,6 +36,54 @@ func beginStores(s *suite) {
 	s.is(err, verify.ErrNotFound)
 }
 
+func attemptBound(s *suite) {
+	n := s.fresh(contoso, "dana")
+	n.Record.Answerer = "hash-of-dana"
+	want := n.Record
+	want.Version, want.MAC, want.WordMAC = 1, nil, nil
+	r := s.begin(n)
+	s.same(r, want)
+	s.same(s.get(r.Ref), want)
+	rs, err := s.List(s.Context(), verify.Query{Tenant: contoso})
+	s.ok(err)
+	s.equal(rs[0].Answerer, "hash-of-dana", "the answerer in a list")
+
+	for _, answerers := range [][]string{nil, {""}, {"hash-of-erin"}, {"hash-of-dan", "hash-of-dana "}} {
+		t := s.try()
+		t.Answerers = answerers
+		got, sub, err := s.Attempt(s.Context(), r.Ref, t, s.now)
+		s.ok(err)
+		s.hidden(got)
+		s.equal(got.Tries+sub.Failures, 0, "tries and failures after an answer from somebody else")
+	}
+	t := s.try()
+	t.Answerers = []string{"under an old key", "hash-of-dana"}
+	got, sub, err := s.Attempt(s.Context(), r.Ref, t, s.now)
+	s.ok(err)
+	s.equal(got.MAC, n.Record.MAC, "MAC")
+	s.equal(got.Tries+sub.Failures, 2, "tries and failures after an answer")
+
+	open := s.begun() // bound to nobody: the link is what counts, so a name is not enough
+	got, _, err = s.Attempt(s.Context(), open.Ref, t, s.now)
+	s.ok(err)
+	s.hidden(got)
+
+	code := s.fresh(contoso, "dana")
+	code.Record.Answerer, code.Record.Method = "hash-of-dana", verify.MethodCode
+	c := s.begin(code)
+	byTechnician := s.try()
+	byTechnician.Method, byTechnician.Technician = verify.MethodCode, "jane"
+	got, _, err = s.Attempt(s.Context(), c.Ref, byTechnician, s.now)
+	s.ok(err)
+	s.equal(got.MAC, code.Record.MAC, "MAC of a code that the technician types")
+
+	renewed, err := s.Renew(s.Context(), r.Ref, r.Version, verify.Renewal{
+		KeyID: "k1", MAC: []byte{9}, WordMAC: []byte{8}, Sealed: []byte{7}, MaxTries: 2, ExpiresAt: r.ExpiresAt, Stamp: s.stamp(verify.EventRenewed),
+	}, nil, s.now)
+	s.ok(err)
+	s.equal(renewed.Answerer, "hash-of-dana", "the answerer after a renewal")
+}
+
 func beginRepeats(s *suite) {
 	n := s.fresh(contoso, "dana")
 	n.Idempotency, n.Fingerprint = "key", "same"

@@ -1,0 +1,71 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/mspkit/mspkit/internal/cleantext"
+)
+
+// walk begins with the first pick and goes on to the next where a message cannot be delivered. Each pick has a
+// challenge of its own, so that what is proven is bound to the way by which it was proven. Where the message may have
+// arrived all the same, its challenge is dead before the next one begins.
+func (s *Service) walk(ctx context.Context, picks []pick, b beginning) (Challenge, error) {
+	picks = distinct(picks)
+	key := b.key
+	for i, p := range picks {
+		b.pick = p
+		if key != "" && i > 0 { // so that a repeated request finds every challenge of the first one
+			b.key = key + "\x00" + p.way.Channel + "\x00" + p.address
+		}
+		c, failed, err := s.begin(ctx, b)
+		if failed == "" || i == len(picks)-1 {
+			return c, err
+		}
+		b.details.Failover = cleantext.Line(joined(b.details.Failover, p.way.Channel+": "+failed), 200)
+		if c.State != StatePending {
+			continue // a repeated request: the first one came this far
+		}
+		now := s.o.Now()
+		_, err = s.store.Finish(ctx, c.Ref, c.Version, Outcome{
+			State: StateCancelled, Stamp: stamp(EventFailedOver, BySystem, cleantext.Line(failed, 200)),
+		}, now)
+		s.nudge()
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotPending) {
+			return s.present(ctx, c.Ref, now) // it did arrive, and was answered
+		}
+		if err != nil {
+			return c, err
+		}
+	}
+	return Challenge{}, ErrNoChannel // there is at least one pick
+}
+
+// present returns a challenge as it stands, for the one who began it.
+func (s *Service) present(ctx context.Context, ref Ref, now time.Time) (Challenge, error) {
+	r, sub, err := s.store.Get(ctx, ref)
+	if err != nil {
+		return Challenge{}, err
+	}
+	return s.challenge(r, sub, now, true)
+}
+
+// distinct keeps the first pick of each address: what did not get there by number match does not by code.
+func distinct(picks []pick) []pick {
+	var out []pick
+	for _, p := range picks {
+		if !slices.ContainsFunc(out, func(o pick) bool { return o.way.Channel == p.way.Channel && o.address == p.address }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
