@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mspkit/mspkit"
-	. "github.com/mspkit/mspkit/teamsapp"
+	"github.com/mspkit/mspkit/teamsapp"
 )
 
 // FuzzCardText puts any texts where foreign ones may stand: the card is refused with a reason, or is JSON in which they
@@ -22,32 +22,32 @@ func FuzzCardText(f *testing.F) {
 	f.Add("a\u202Eb\u200B", "{\u200B{DATE(2017-02-14T06:08:39Z)}}", "１２３４５６")
 	f.Add(strings.Repeat("x", 1001), "\r\n\x00", "\xff")
 	f.Fuzz(func(t *testing.T, one, two, secret string) {
-		c := &Card{
+		c := &teamsapp.Card{
 			Summary: one,
 			Locale:  two,
-			Body: []Element{
-				Heading{two},
-				Text{Text: one, Strong: true},
-				Facts{{one, two}, {two, one}},
-				Secret{Value: mspkit.Redact(secret), Label: two},
-				Input{ID: "a", Label: one, Placeholder: two, Error: two, Required: true},
-				Section{Body: []Element{Columns{{Text{Text: two}}, {Heading{one}}}}},
-				Image{URL: "https://contoso.example/x.png", Alt: one},
+			Body: []teamsapp.Element{
+				teamsapp.Heading{two},
+				teamsapp.Text{Text: one, Strong: true},
+				teamsapp.Facts{{one, two}, {two, one}},
+				teamsapp.Secret{Value: mspkit.Redact(secret), Label: two},
+				teamsapp.Input{ID: "a", Label: one, Placeholder: two, Error: two, Required: true},
+				teamsapp.Section{Body: []teamsapp.Element{teamsapp.Columns{{teamsapp.Text{Text: two}}, {teamsapp.Heading{one}}}}},
+				teamsapp.Image{URL: "https://contoso.example/x.png", Alt: one},
 			},
-			Actions: []Action{Press{Title: two, Verb: "x", Data: map[string]string{"x": one}}, OpenURL{Title: one, URL: two}},
+			Actions: []teamsapp.Action{teamsapp.Press{Title: two, Verb: "x", Data: map[string]string{"x": one}}, teamsapp.OpenURL{Title: one, URL: two}},
 		}
 		refuse(t, c)
 		// What is refused for its place only must not hide the rest.
-		c.Locale, c.Actions[1] = "", OpenURL{Title: one, URL: "https://contoso.example"}
+		c.Locale, c.Actions[1] = "", teamsapp.OpenURL{Title: one, URL: "https://contoso.example"}
 		refuse(t, c)
-		if flat := bare(secret); len(flat) > 0 {
-			require.NotContains(t, bare(c.Text()), flat, "the text gives the secret away")
+		if s := spaceless(secret); strings.ContainsFunc(s, unicode.IsLetter) || strings.ContainsFunc(s, unicode.IsDigit) {
+			require.NotContains(t, spaceless(c.Text()), s, "the text gives the secret away")
 		}
 	})
 }
 
 // refuse checks that the card is refused with a reason or is sound.
-func refuse(t *testing.T, c *Card) {
+func refuse(t *testing.T, c *teamsapp.Card) {
 	t.Helper()
 	b, err := json.Marshal(c)
 	if verr := c.Validate(); verr != nil {
@@ -69,12 +69,4 @@ func refuse(t *testing.T, c *Card) {
 	}, strings.Join(inertTexts(t, m), "")), "!")
 }
 
-// bare drops all but ASCII letters and digits.
-func bare(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
-			return unicode.ToLower(r)
-		}
-		return -1
-	}, s)
-}
+func spaceless(s string) string { return strings.Join(strings.Fields(s), "") }

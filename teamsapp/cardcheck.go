@@ -27,8 +27,8 @@ const (
 	maxCardURL   = 2048
 )
 
-// Validate returns all that is wrong with the card, each with its place ("body[2]: …") and each [mspkit.ErrInvalid]; a
-// card that is larger than 28 KiB is [ErrTooLarge] as well. No error repeats a text of the card.
+// Validate returns all that is wrong with the card, each with its place ("body[2]: …") and each [mspkit.ErrInvalid]. A
+// card that is right but larger than 28 KiB as JSON is [ErrTooLarge] as well. No error repeats a text of the card.
 func (c *Card) Validate() error { return c.check(maxCard) }
 
 // check is Validate with another limit for the bytes.
@@ -37,8 +37,8 @@ func (c *Card) check(limit int) error {
 	return err
 }
 
-// faults returns what is wrong with the card, which has so many bytes as JSON.
-func (c *Card) faults(size, limit int) error {
+// faults returns what is wrong with the card but for its size.
+func (c *Card) faults() error {
 	k := cardChecker{secrets: c.secrets(), ids: map[string]bool{}}
 	k.line("summary", c.Summary, maxCardLine)
 	k.hidden("summary", c.Summary)
@@ -52,9 +52,6 @@ func (c *Card) faults(size, limit int) error {
 	}
 	for i, a := range c.Actions {
 		k.action(pathIndex("actions", i), a)
-	}
-	if size > limit {
-		k.errs = append(k.errs, fmt.Errorf("it has %d bytes of at most %d: %w, %w", size, limit, mspkit.ErrInvalid, ErrTooLarge))
 	}
 	if len(k.errs) == 0 {
 		return nil

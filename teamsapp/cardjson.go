@@ -3,6 +3,8 @@ package teamsapp
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -17,7 +19,7 @@ import (
 // renderers look for emphasis without regard to them (https://github.com/microsoft/AdaptiveCards/issues/5758).
 // A RichTextBlock knows no Markdown, so that texts and facts are drawn with it; facts as rows of two columns. Some
 // renderers still replace dates in its TextRuns (https://github.com/microsoft/AdaptiveCards/issues/6194), which is why
-// "{{" is split over two runs. Only a TextBlock can be a heading for screen readers; there, and where a client makes a
+// "{{" before a letter is split over two runs. Only a TextBlock can be a heading for screen readers; there, and where a client makes a
 // TextBlock of a text by itself (label and error of an input, the fallback text), characters that mean something become
 // their full-width twins.
 //
@@ -32,10 +34,7 @@ func (c *Card) MarshalJSON() ([]byte, error) { return c.encode(maxCard) }
 
 // Size returns the number of bytes of the card as JSON, also where it is not valid.
 func (c *Card) Size() int {
-	b, err := c.json()
-	if err != nil {
-		return 0
-	}
+	b, _ := c.json()
 	return len(b)
 }
 
@@ -44,11 +43,18 @@ func (c *Card) encode(limit int) ([]byte, error) {
 	if c == nil {
 		return nil, fmt.Errorf("teamsapp: there is no card: %w", mspkit.ErrInvalid)
 	}
-	b, err := c.json()
-	if err := c.faults(len(b), limit); err != nil {
+	// Nothing is drawn before it is known that the texts are not too long.
+	if err := c.faults(); err != nil {
 		return nil, err
 	}
-	return b, err
+	b, err := c.json()
+	if err == nil && len(b) > limit {
+		err = fmt.Errorf("teamsapp: card: it has %d bytes of at most %d: %w, %w", len(b), limit, mspkit.ErrInvalid, ErrTooLarge)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // json draws what can be drawn, whether the card is valid or not.
@@ -151,25 +157,23 @@ func paragraphs(s string, style obj) []obj {
 	return out
 }
 
+// function is what could begin a function of the card.
+var function = regexp.MustCompile(`\{\{\pL`)
+
 // runs draws one line, in more than one run where it holds what could begin a function.
 func runs(s string, style obj) []obj {
 	var out []obj
-	for {
-		i := strings.Index(s, "{{")
-		part := s[:i+1]
-		if i < 0 {
-			part = s
+	for s != "" {
+		end := len(s)
+		if at := function.FindStringIndex(s); at != nil {
+			end = at[0] + 1
 		}
-		run := obj{"type": "TextRun", "text": part}
-		for k, v := range style {
-			run[k] = v
-		}
+		run := obj{"type": "TextRun", "text": s[:end]}
+		maps.Copy(run, style)
 		out = append(out, run)
-		if i < 0 {
-			return out
-		}
-		s = s[i+1:]
+		s = s[end:]
 	}
+	return out
 }
 
 // draw makes a row of each fact. The columns' widths are shares of the card, so that the values stand in line.

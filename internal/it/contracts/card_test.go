@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mspkit/mspkit"
-	. "github.com/mspkit/mspkit/teamsapp"
+	"github.com/mspkit/mspkit/teamsapp"
 )
 
 // contract returns a published file, or skips.
@@ -51,68 +51,68 @@ func cardSchema(t testing.TB) *jsonschema.Schema {
 }
 
 // cards are what the bot sends, and one with everything.
-func cards() map[string]*Card {
-	deny := Press{Title: "Not me", Verb: "deny", Data: map[string]string{"id": "v1"}, Danger: true, NoInputs: true}
-	asked := Facts{{Name: "Asked by", Value: "Ann Smith"}, {Name: "For", Value: "Reset of your password"}, {Name: "Ticket", Value: "T-1234"}, {Name: "Began", Value: ""}}
-	return map[string]*Card{
+func cards() map[string]*teamsapp.Card {
+	deny := teamsapp.Press{Title: "Not me", Verb: "deny", Data: map[string]string{"id": "v1"}, Danger: true, NoInputs: true}
+	asked := teamsapp.Facts{{Name: "Asked by", Value: "Ann Smith"}, {Name: "For", Value: "Reset of your password"}, {Name: "Ticket", Value: "T-1234"}, {Name: "Began", Value: ""}}
+	return map[string]*teamsapp.Card{
 		"a verification request": {
 			Summary: "Contoso IT asks: is this you on the phone?", Locale: "en-GB",
-			Body: []Element{
-				Heading{Text: "Is this you on the phone?"},
-				Text{Text: "Somebody called the helpdesk and said to be you.\nIf that is you, type the number that the technician says."},
+			Body: []teamsapp.Element{
+				teamsapp.Heading{Text: "Is this you on the phone?"},
+				teamsapp.Text{Text: "Somebody called the helpdesk and said to be you.\nIf that is you, type the number that the technician says."},
 				asked,
-				Input{ID: "number", Label: "The number that you hear", Placeholder: "3 digits", Required: true, Error: "Type the number", MaxLength: 16, Number: true},
-				Section{Color: ColorWarning, Body: []Element{Text{Text: "If somebody called YOU, press not me.", Strong: true}}},
+				teamsapp.Input{ID: "number", Label: "The number that you hear", Placeholder: "3 digits", Required: true, Error: "Type the number", MaxLength: 16, Number: true},
+				teamsapp.Section{Color: teamsapp.ColorWarning, Body: []teamsapp.Element{teamsapp.Text{Text: "If somebody called YOU, press not me.", Strong: true}}},
 			},
-			Actions: []Action{Press{Title: "This is me", Verb: "verify", Data: map[string]string{"id": "v1"}, Primary: true}, deny},
+			Actions: []teamsapp.Action{teamsapp.Press{Title: "This is me", Verb: "verify", Data: map[string]string{"id": "v1"}, Primary: true}, deny},
 		},
 		"a code": {
 			Summary: "Contoso IT has a code for you", Locale: "de",
-			Body: []Element{
-				Heading{Text: "Ihr Code"},
+			Body: []teamsapp.Element{
+				teamsapp.Heading{Text: "Ihr Code"},
 				asked,
-				Secret{Value: mspkit.Redact("481516"), Label: "Lesen Sie ihn dem Techniker vor"},
-				Text{Text: "Er gilt 5 Minuten.", Subtle: true},
+				teamsapp.Secret{Value: mspkit.Redact("481516"), Label: "Lesen Sie ihn dem Techniker vor"},
+				teamsapp.Text{Text: "Er gilt 5 Minuten.", Subtle: true},
 			},
-			Actions: []Action{deny},
+			Actions: []teamsapp.Action{deny},
 		},
 		"an outcome": {
 			Summary: "Confirmed",
-			Body:    []Element{Heading{Text: "Confirmed"}, Text{Text: "Thank you. You can go back to your call.", Color: ColorGood}, asked},
+			Body:    []teamsapp.Element{teamsapp.Heading{Text: "Confirmed"}, teamsapp.Text{Text: "Thank you. You can go back to your call.", Color: teamsapp.ColorGood}, asked},
 		},
 		"who is this": {
 			Summary: "Who is calling you?", Locale: "en",
-			Body: []Element{
-				Columns{
-					{Image{URL: "https://contoso.example/logo.png", Alt: "Contoso IT", Width: 48}},
-					{Heading{Text: "Contoso IT is calling you"}, Text{Text: "The call began at 14:03, by Contoso IT.", Subtle: true}},
+			Body: []teamsapp.Element{
+				teamsapp.Columns{
+					{teamsapp.Image{URL: "https://contoso.example/logo.png", Alt: "Contoso IT", Width: 48}},
+					{teamsapp.Heading{Text: "Contoso IT is calling you"}, teamsapp.Text{Text: "The call began at 14:03, by Contoso IT.", Subtle: true}},
 				},
-				Facts{{Name: "Technician", Value: "Ann Smith"}, {Name: "Company", Value: "Contoso IT"}, {Name: "Ticket", Value: "T-1234"}},
-				Input{ID: "word", Label: "The word that the caller says"},
+				teamsapp.Facts{{Name: "Technician", Value: "Ann Smith"}, {Name: "Company", Value: "Contoso IT"}, {Name: "Ticket", Value: "T-1234"}},
+				teamsapp.Input{ID: "word", Label: "The word that the caller says"},
 			},
-			Actions: []Action{
-				Press{Title: "Check", Verb: "who", Primary: true},
-				OpenURL{Title: "Our numbers", URL: "https://contoso.example/numbers"},
+			Actions: []teamsapp.Action{
+				teamsapp.Press{Title: "Check", Verb: "who", Primary: true},
+				teamsapp.OpenURL{Title: "Our numbers", URL: "https://contoso.example/numbers"},
 			},
 		},
 		"names that mean something": {
 			Summary: "[click](https://evil.example) {{DATE(2017-02-14T06:08:39Z)}}",
-			Body: []Element{
-				Heading{Text: "<at>x</at>"}, Text{Text: "{{DATE(2017-02-14T06:08:39Z)}}"}, Facts{{Name: "**x**", Value: "a\nb\n\nc"}},
+			Body: []teamsapp.Element{
+				teamsapp.Heading{Text: "<at>x</at>"}, teamsapp.Text{Text: "{{DATE(2017-02-14T06:08:39Z)}}"}, teamsapp.Facts{{Name: "**x**", Value: "a\nb\n\nc"}},
 			},
 		},
 		"every color": {
 			Summary: "x",
-			Body: []Element{
-				Text{Text: "x", Color: ColorAccent},
-				Text{Text: "x", Color: ColorGood},
-				Text{Text: "x", Color: ColorWarning},
-				Text{Text: "x", Color: ColorAttention},
-				Section{Body: []Element{Section{Color: ColorAccent, Body: []Element{Text{Text: "x"}}}}},
-				Section{Color: ColorGood, Body: []Element{Text{Text: "x"}}},
-				Section{Color: ColorAttention, Body: []Element{Text{Text: "x"}}},
-				Section{Body: []Element{Facts{}}},
-				Columns{{Facts{}}},
+			Body: []teamsapp.Element{
+				teamsapp.Text{Text: "x", Color: teamsapp.ColorAccent},
+				teamsapp.Text{Text: "x", Color: teamsapp.ColorGood},
+				teamsapp.Text{Text: "x", Color: teamsapp.ColorWarning},
+				teamsapp.Text{Text: "x", Color: teamsapp.ColorAttention},
+				teamsapp.Section{Body: []teamsapp.Element{teamsapp.Section{Color: teamsapp.ColorAccent, Body: []teamsapp.Element{teamsapp.Text{Text: "x"}}}}},
+				teamsapp.Section{Color: teamsapp.ColorGood, Body: []teamsapp.Element{teamsapp.Text{Text: "x"}}},
+				teamsapp.Section{Color: teamsapp.ColorAttention, Body: []teamsapp.Element{teamsapp.Text{Text: "x"}}},
+				teamsapp.Section{Body: []teamsapp.Element{teamsapp.Facts{}}},
+				teamsapp.Columns{{teamsapp.Facts{}}},
 			},
 		},
 		"nothing but a summary": {Summary: "x"},
