@@ -32,7 +32,7 @@ func (s *Store) Claim(ctx context.Context, c teamsapp.Claim, now time.Time) (tea
 		if err != nil || n == int64(len(keys)) {
 			return err
 		}
-		if reply, err = s.reply(ctx, tx, c.Keys, at); err != nil {
+		if reply, err = s.reply(ctx, tx, c.Keys); err != nil {
 			return err
 		}
 		return errTaken
@@ -54,13 +54,14 @@ func sorted(keys []teamsapp.ClaimKey) []teamsapp.ClaimKey {
 	return slices.CompactFunc(out, func(a, b teamsapp.ClaimKey) bool { return a.Key == b.Key })
 }
 
-// reply returns the reply of the first of keys that is remembered with one, or nil.
-func (s *Store) reply(ctx context.Context, tx *sqlx.Tx, keys []teamsapp.ClaimKey, at int64) ([]byte, error) {
-	args := make([]any, 0, len(keys)+1)
+// reply returns the reply of the first of keys that has one, or nil. It comes after the attempt to take them, in the
+// same transaction: that has taken the reply away from every key that is not remembered.
+func (s *Store) reply(ctx context.Context, tx *sqlx.Tx, keys []teamsapp.ClaimKey) ([]byte, error) {
+	args := make([]any, 0, len(keys))
 	for _, k := range keys {
 		args = append(args, k.Key)
 	}
-	rows, err := tx.QueryContext(ctx, s.q.replies[len(keys)], append(args, at)...)
+	rows, err := tx.QueryContext(ctx, s.q.replies[len(keys)], args...)
 	if err != nil {
 		return nil, err
 	}

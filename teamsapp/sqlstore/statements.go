@@ -56,7 +56,7 @@ func newStatements(db *sqlx.DB) *statements {
 				lease_until = excluded.lease_until, reply = NULL
 			WHERE c.expires_at <= ? OR (c.reply IS NULL AND c.lease_until <= ?)`)
 		q.replies[n] = db.SQL(`SELECT name, reply FROM {t}teamsapp_claims WHERE name IN (` + repeated("?", n) + `)
-			AND expires_at > ? AND reply IS NOT NULL`)
+			AND reply IS NOT NULL`)
 	}
 	return q
 }

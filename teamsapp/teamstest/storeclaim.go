@@ -97,7 +97,9 @@ func claimKeysEnd(s *storeSuite) {
 	s.replies(s.second, s.claim("joe", "short"), "hello")
 	s.now = begun.Add(time.Minute)
 	s.replies(s.second, s.claim("joe", "long"), "hello")
-	s.mine(s.second, s.claim("joe", "short")) // without the reply of the turn that is over
+	s.mine(s.Store, s.claim("other", "at work"))
+	s.taken(s.second, s.claim("joe", "short", "at work")) // the reply of the one that is over does not count
+	s.mine(s.second, s.claim("joe", "short"))             // without the reply of the turn that is over
 	s.taken(s.Store, s.claim("late", "short"))
 	s.replies(s.Store, s.claim("late", "long"), "hello")
 	s.answer("joe", "of joe")
@@ -319,7 +321,7 @@ func deleteExpired(s *storeSuite) {
 	s.deletes(s.now, 2, 0)
 	for i := range 5 {
 		s.replies(s.Store, s.claim("late", fmt.Sprint("b", i)), "hello")
-		s.mine(s.Store, s.claim("late"+fmt.Sprint(i), fmt.Sprint("a", i)))
+		s.mine(s.Store, s.claim(fmt.Sprint("late", i), fmt.Sprint("a", i)))
 	}
 	s.deletes(s.now, 100, 0) // "a" is remembered anew
 	s.deletes(s.now.Add(24*time.Hour), 100, 10)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -185,7 +186,7 @@ func measureTeams(b *testing.B, open func(b *testing.B) database, v teamsVerb) {
 	rounds := 0
 	for b.Loop() {
 		rounds++
-		n := fmt.Sprint(rounds)
+		n := strconv.Itoa(rounds)
 		if v.prepare != nil {
 			require.NoError(b, v.prepare(b.Context(), store, n))
 			plain.run(b, numbered(prepare, n))
