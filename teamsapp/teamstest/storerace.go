@@ -52,20 +52,20 @@ func (s *storeSuite) noError(err error) {
 func raceClaim(s *storeSuite) {
 	for round := range 4 {
 		a, b := fmt.Sprint("a", round), fmt.Sprint("b", round)
-		var winner atomic.Value
+		var winner atomic.Pointer[string]
 		var won atomic.Int32
 		s.race(func(st teamsapp.Store, i int) {
 			owner := fmt.Sprint("owner", round, "-", i)
 			got := s.raced(st, s.claim(owner, a, b), s.now)
 			if got.Mine {
 				won.Add(1)
-				winner.Store(owner)
+				winner.Store(&owner)
 				s.noError(st.Answer(s.Context(), owner, []byte(owner), s.now))
 			}
 		})
 		s.check(won.Load() == 1, "%d of %d got the turn", won.Load(), storeRacers)
-		s.replies(s.second, s.claim("late", a), winner.Load().(string))
-		s.replies(s.Store, s.claim("late", b), winner.Load().(string))
+		s.replies(s.second, s.claim("late", a), *winner.Load())
+		s.replies(s.Store, s.claim("late", b), *winner.Load())
 	}
 	s.deletes(s.now.Add(time.Hour), 100, 8)
 }
