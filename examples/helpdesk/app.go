@@ -23,6 +23,7 @@ import (
 	"github.com/mspkit/mspkit/mail"
 	"github.com/mspkit/mspkit/mail/mailtest"
 	"github.com/mspkit/mspkit/mail/smtpmail"
+	"github.com/mspkit/mspkit/teamsapp"
 	"github.com/mspkit/mspkit/verify"
 	"github.com/mspkit/mspkit/verify/mailchannel"
 	"github.com/mspkit/mspkit/verify/smschannel"
@@ -46,9 +47,13 @@ type config struct {
 	twilioToken           mspkit.Redacted[string]
 	twilioURL             string // empty: the real one
 
-	publicURL                 string
-	demoEmail, demoPhone      string
-	realMail, realTextMessage bool
+	botID, botTenant, botCloud string
+	botSecret                  mspkit.Redacted[string]
+	teams                      *playedTeams // of the self-test, which outlives a restart
+
+	publicURL                            string
+	demoEmail, demoPhone, demoTeams      string
+	realMail, realTextMessage, realTeams bool
 }
 
 // configFromEnv reads the variables that README names.
@@ -57,6 +62,7 @@ func configFromEnv(env func(string) string) (config, error) {
 		smtpHost: env("MSPKIT_SMTP_HOST"), smtpUser: env("MSPKIT_SMTP_USER"), smtpFrom: env("MSPKIT_SMTP_FROM"), smtpPort: 587,
 		smtpPassword: mspkit.Redact(env("MSPKIT_SMTP_PASSWORD")),
 		twilioSID:    env("MSPKIT_TWILIO_ACCOUNT_SID"), twilioFrom: env("MSPKIT_TWILIO_FROM"), twilioToken: mspkit.Redact(env("MSPKIT_TWILIO_AUTH_TOKEN")),
+		botID: env("MSPKIT_BOT_APP_ID"), botTenant: env("MSPKIT_BOT_TENANT"), botCloud: env("MSPKIT_BOT_CLOUD"), botSecret: mspkit.Redact(env("MSPKIT_BOT_SECRET")),
 		publicURL: strings.TrimRight(env("MSPKIT_PUBLIC_URL"), "/"), demoEmail: env("MSPKIT_DEMO_EMAIL"), demoPhone: env("MSPKIT_DEMO_PHONE"),
 	}
 	var errs []error
@@ -67,26 +73,56 @@ func configFromEnv(env func(string) string) (config, error) {
 		}
 		c.smtpPort = n
 	}
-	c.realMail, c.realTextMessage = c.smtpHost != "", c.twilioSID != ""
+	c.realMail, c.realTextMessage, c.realTeams = c.smtpHost != "", c.twilioSID != "", c.botID != ""
 	if c.realMail && c.smtpFrom == "" {
 		errs = append(errs, errors.New("MSPKIT_SMTP_HOST needs MSPKIT_SMTP_FROM, the sender's address"))
 	}
 	if c.realTextMessage && (c.twilioToken.Reveal() == "" || c.twilioFrom == "") {
 		errs = append(errs, errors.New("MSPKIT_TWILIO_ACCOUNT_SID needs MSPKIT_TWILIO_AUTH_TOKEN and MSPKIT_TWILIO_FROM"))
 	}
+	if c.realTeams {
+		errs = append(errs, c.checkBot(env("MSPKIT_DEMO_TEAMS")))
+	}
 	return c, errors.Join(errs...)
 }
 
-func (c config) describe() string {
-	switch {
-	case c.realMail && c.realTextMessage:
-		return "Mails go to your SMTP server, text messages to Twilio."
-	case c.realMail:
-		return "Mails go to your SMTP server, text messages to the phone on the page."
-	case c.realTextMessage:
-		return "Text messages go to Twilio, mails to the mailbox on the page."
+// checkBot takes who Dana is in Teams and says what else a real bot lacks.
+func (c *config) checkBot(dana string) error {
+	var errs []error
+	if c.botSecret.Reveal() == "" || c.botTenant == "" {
+		errs = append(errs, errors.New("MSPKIT_BOT_APP_ID needs MSPKIT_BOT_SECRET and MSPKIT_BOT_TENANT, the tenant in which the bot is registered"))
 	}
-	return "Mails and text messages arrive on the page, nothing leaves this machine."
+	u, err := teamsapp.ParseUser(dana)
+	if err != nil {
+		errs = append(errs, errors.New(`MSPKIT_BOT_APP_ID needs MSPKIT_DEMO_TEAMS, who plays Dana: "tenant id/object id" of their Entra account`))
+	}
+	c.demoTeams = u.String()
+	if clouds[c.botCloud] == nil {
+		errs = append(errs, errors.New("MSPKIT_BOT_CLOUD must be public, usgov or china"))
+	}
+	if !strings.HasPrefix(c.publicURL, "https://") {
+		errs = append(errs, fmt.Errorf("MSPKIT_BOT_APP_ID needs MSPKIT_PUBLIC_URL with https: Teams sends what people press to %s below it", botPath))
+	}
+	return errors.Join(errs...)
+}
+
+func (c config) describe() string {
+	var out []string
+	for text, chosen := range map[string]bool{
+		"Cards go to Microsoft Teams.": c.realTeams, "Mails go to your SMTP server.": c.realMail, "Text messages go to Twilio.": c.realTextMessage,
+	} {
+		if chosen {
+			out = append(out, text)
+		}
+	}
+	slices.Sort(out)
+	switch len(out) {
+	case 0:
+		return "Cards, mails and text messages arrive on the page, nothing leaves this machine."
+	case 3:
+		return strings.Join(out, " ")
+	}
+	return strings.Join(append(out, "Everything else arrives on the page."), " ")
 }
 
 // app is the host: it owns the database, the keys and the servers, and hands them to the packages.
@@ -97,11 +133,13 @@ type app struct {
 	pages   *verifypage.Pages
 	noter   *noter
 	mux     *http.ServeMux // everything, for this machine
-	outside *http.ServeMux // the callers' pages and the status callbacks
+	outside *http.ServeMux // the callers' pages, the bot and the status callbacks
+	bot     *teamsapp.Bot
 	people  []person
 	who     map[mspkit.TenantID]string // the address of each client's page "Is this call real?"
 	mailbox *mailtest.Server           // nil where mails go to a real server
 	phone   *twiliotest.Server         // nil where text messages go to Twilio
+	teams   *playedTeams               // nil where cards go to Microsoft
 	closers []func() error
 
 	mu       sync.Mutex
@@ -144,7 +182,7 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.people = people(time.Now(), cfg.demoEmail, cfg.demoPhone)
+	a.people = people(time.Now(), cfg)
 	a.noter = &noter{keys: map[string]bool{}, now: a.now}
 	email, err := a.mailChannel()
 	if err != nil {
@@ -154,9 +192,13 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
+	teams, err := a.teamsChannel(ctx, ring)
+	if err != nil {
+		return nil, err
+	}
 	base := or(cfg.publicURL, cfg.url) + "/verify"
 	a.verify, err = verify.New(store, ring, base, a.settings, &verify.Options{
-		Channels:  map[string]verify.Channel{"email": email, "sms": sms},
+		Channels:  map[string]verify.Channel{"teams": teams, "email": email, "sms": sms},
 		Recorder:  &recorder{noter: a.noter, person: a.person},
 		Authorize: a.authorize,
 		Lookup:    a.lookup,
@@ -175,7 +217,7 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 		a.who[tenant] = a.pages.PublicURL(tenant)
 	}
 	a.handle("/verify/", http.StripPrefix("/verify", a.pages))
-	if err := a.statusCallbacks(); err != nil {
+	if err := errors.Join(a.statusCallbacks(), a.serveTeams()); err != nil {
 		return nil, err
 	}
 	portal, err := a.portal()
@@ -195,7 +237,7 @@ func (a *app) close() error {
 	return errors.Join(errs...)
 }
 
-// handle serves what callers and Twilio need, on this machine and to the proxy.
+// handle serves what callers, Teams and Twilio need, on this machine and to the proxy.
 func (a *app) handle(pattern string, h http.Handler) {
 	a.mux.Handle(pattern, h)
 	a.outside.Handle(pattern, h)
@@ -337,11 +379,11 @@ func (a *app) authorize(_ context.Context, _ mspkit.TenantID, id string, _ verif
 	return nil
 }
 
-// lookup finds who typed their address into "is this call real?" and the call they are in.
+// lookup finds who typed their address into "is this call real?" or asks from their Teams, and the call they are in.
 func (a *app) lookup(_ context.Context, tenant mspkit.TenantID, address string) (*verify.TechnicianRequest, error) {
 	for _, p := range a.people {
-		for _, known := range slices.Concat(p.Emails, p.Phones) {
-			if p.Tenant == tenant && strings.EqualFold(strings.ReplaceAll(known.Value, " ", ""), strings.ReplaceAll(address, " ", "")) {
+		for _, known := range p.addresses() {
+			if p.Tenant == tenant && strings.EqualFold(strings.ReplaceAll(known, " ", ""), strings.ReplaceAll(address, " ", "")) {
 				r := &verify.TechnicianRequest{Subject: p.subject()}
 				if call, ok := a.call(p); ok {
 					r.Call = &call
@@ -406,8 +448,8 @@ func (a *app) messages(p person) []arrival {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	mine := map[string]bool{}
-	for _, d := range slices.Concat(p.Emails, p.Phones) {
-		mine[strings.ToLower(strings.ReplaceAll(d.Value, " ", ""))] = true
+	for _, address := range p.addresses() {
+		mine[strings.ToLower(strings.ReplaceAll(address, " ", ""))] = true
 	}
 	var out []arrival
 	for _, m := range slices.Backward(a.arrivals) {

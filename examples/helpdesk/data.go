@@ -46,51 +46,72 @@ type person struct {
 	Hint   string // what a player should try with this person
 	Ticket mspkit.Ticket
 	About  string
+	// Teams is who they are in Teams, "tenant id/object id", and empty where nobody knows. Since when it is known matters
+	// as it does for a phone number.
+	Teams      string
+	TeamsSince time.Time
+	NoApp      bool // the bot's app is not installed for them
 }
 
-// people returns the contacts as of now, the addresses of dana replaced where a real phone or mailbox is to be used.
-func people(now time.Time, email, phone string) []person {
+// Who the clients and their people are in Entra. A host has it from its contacts in Microsoft 365.
+const (
+	contosoEntra  = "7a1c0d1e-5b0f-4c58-9d0a-3f6a2f1d0c01"
+	fabrikamEntra = "b94e6c20-17d8-4b3e-8a65-90c4d2e7fa02"
+)
+
+// people returns the contacts as of now, the addresses of dana replaced where a real phone, mailbox or Teams is to be
+// used. In a real Teams there are none of the others.
+func people(now time.Time, cfg config) []person {
 	known := now.Add(-700 * day)
 	address := func(v string, seen time.Time) []contacts.Address {
 		return []contacts.Address{{Value: v, FirstSeen: seen}}
 	}
 	ps := []person{
-		{contacts.Contact{
+		{Contact: contacts.Contact{
 			Tenant: "contoso", ID: "dana", Name: "Dana Whitfield", FirstName: "Dana", JobTitle: "Head of Finance", Locale: "en",
 			Emails: address("dana@contoso.example", known), Phones: address("+1 202 555 0143", known),
-		}, "The usual case: known for years, phone and mailbox on record.", mspkit.Ticket{System: "psa", ID: "4711"}, "Cannot sign in after the holidays"},
-		{contacts.Contact{
+		}, Hint: "The usual case: Teams on the phone, a number and a mailbox, all known for years.", Ticket: mspkit.Ticket{System: "psa", ID: "4711"}, About: "Cannot sign in after the holidays", Teams: contosoEntra + "/2f6b1c8e-0a4d-4e7b-9c35-61d8f0a2b301"},
+		{Contact: contacts.Contact{
 			Tenant: "contoso", ID: "lukas", Name: "Lukas Brandt", FirstName: "Lukas", JobTitle: "Vertrieb, Wien", Locale: "de-AT",
 			Emails: address("lukas@contoso.example", known), Phones: address("+43 664 5550143", known),
-		}, "Reads German: messages and pages follow the contact.", mspkit.Ticket{System: "psa", ID: "4712"}, "VPN asks for a password again and again"},
-		{contacts.Contact{
+		}, Hint: "Teams is not installed for him: the helpdesk falls back to his phone. He reads German, and so are his messages.", Ticket: mspkit.Ticket{System: "psa", ID: "4712"}, About: "VPN asks for a password again and again", Teams: contosoEntra + "/5d0e9a37-c1f2-4b86-a7d4-08e3b6c9f402", NoApp: true},
+		{Contact: contacts.Contact{
 			Tenant: "contoso", ID: "mira", Name: "Mira Castellan", FirstName: "Mira", JobTitle: "Office manager", Locale: "en",
 			Emails: address("mira@contoso.example", known), Phones: address("+1 202 555 0198", now.Add(-day)),
-		}, "Her phone number was changed yesterday. An attacker may have done that.", mspkit.Ticket{System: "psa", ID: "4713"}, "New phone, wants the password reset"},
-		{contacts.Contact{
+		}, Hint: "Her phone number was changed yesterday, perhaps by an attacker: it is not good for a password, Teams is.", Ticket: mspkit.Ticket{System: "psa", ID: "4713"}, About: "New phone, wants the password reset", Teams: contosoEntra + "/8e47d2b5-3f90-4a1c-b6e8-5c7a19d0e503"},
+		{Contact: contacts.Contact{
 			Tenant: "fabrikam", ID: "omar", Name: "Omar Haddad", FirstName: "Omar", JobTitle: "Plant engineer", Locale: "en",
 			Emails: address("omar@fabrikam.example", known),
-		}, "Only a mailbox is on record, which is not enough for a password.", mspkit.Ticket{System: "psa", ID: "5120"}, "Account locked at the shop floor terminal"},
-		{contacts.Contact{
+		}, Hint: "Only a mailbox is on record, which is not enough for a password.", Ticket: mspkit.Ticket{System: "psa", ID: "5120"}, About: "Account locked at the shop floor terminal"},
+		{Contact: contacts.Contact{
 			Tenant: "fabrikam", ID: "ines", Name: "Inês Carvalho", FirstName: "Inês", JobTitle: "Chief executive", Locale: "en",
 			Emails: address("ines@fabrikam.example", known), Phones: address("+351 912 345 678", known),
-		}, "The person attackers like to be.", mspkit.Ticket{System: "psa", ID: "5121"}, "Lost her authenticator while travelling"},
+		}, Hint: "The person attackers like to be. Resetting her multi-factor sign-in needs Teams.", Ticket: mspkit.Ticket{System: "psa", ID: "5121"}, About: "Lost her authenticator while travelling", Teams: fabrikamEntra + "/c3a8f614-6e2b-4d97-8f01-b2d5e4a7c604"},
 	}
 	for i := range ps {
-		ps[i].Company, ps[i].Enabled = clients[ps[i].Tenant], true
+		ps[i].Company, ps[i].Enabled, ps[i].TeamsSince = clients[ps[i].Tenant], true, known
+		if cfg.realTeams {
+			ps[i].Teams = ""
+		}
 	}
-	if email != "" {
-		ps[0].Emails = address(email, known)
+	if cfg.demoEmail != "" {
+		ps[0].Emails = address(cfg.demoEmail, known)
 	}
-	if phone != "" {
-		ps[0].Phones = address(phone, known)
+	if cfg.demoPhone != "" {
+		ps[0].Phones = address(cfg.demoPhone, known)
+	}
+	if cfg.realTeams {
+		ps[0].Teams = cfg.demoTeams
 	}
 	return ps
 }
 
-// subject is the person as package verify wants them: the phone first, then the mailbox.
+// subject is the person as package verify wants them: Teams first, then the phone, then the mailbox.
 func (p person) subject() verify.Subject {
 	s := verify.Subject{ID: p.ID, Name: p.Name, Company: p.Company, Locale: p.Locale}
+	if p.Teams != "" {
+		s.Destinations = append(s.Destinations, verify.Destination{Channel: "teams", Address: p.Teams, FirstSeen: p.TeamsSince})
+	}
 	for _, a := range p.Phones {
 		s.Destinations = append(s.Destinations, verify.Destination{Channel: "sms", Address: a.Value, FirstSeen: a.FirstSeen, TypedBy: a.TypedBy})
 	}
@@ -98,6 +119,15 @@ func (p person) subject() verify.Subject {
 		s.Destinations = append(s.Destinations, verify.Destination{Channel: "email", Address: a.Value, FirstSeen: a.FirstSeen, TypedBy: a.TypedBy})
 	}
 	return s
+}
+
+// addresses returns everything by which p is reached.
+func (p person) addresses() []string {
+	var out []string
+	for _, d := range p.subject().Destinations {
+		out = append(out, d.Address)
+	}
+	return out
 }
 
 // noter is a ticket system that forgets everything when the program ends.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -93,6 +95,7 @@ func TestOneProofIsGoodForOnePressHoweverManyCome(t *testing.T) {
 	p, _ := a.person("contoso", "dana")
 	c, err := a.verify.Start(t.Context(), verify.StartRequest{
 		Tenant: p.Tenant, Subject: p.subject(), Action: verify.ActionResetPassword, Technician: technicians[0].Technician, Ticket: p.Ticket,
+		Channel: "sms",
 	})
 	require.NoError(t, err)
 	_, err = a.verify.Answer(t.Context(), verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
@@ -142,6 +145,15 @@ func TestKeysAreMadeOnceAndKeptPrivate(t *testing.T) {
 
 func TestTheEnvironmentIsChecked(t *testing.T) {
 	t.Parallel()
+	bot := map[string]string{
+		"MSPKIT_BOT_APP_ID": fabrikamEntra, "MSPKIT_BOT_SECRET": "hidden", "MSPKIT_BOT_TENANT": fabrikamEntra,
+		"MSPKIT_DEMO_TEAMS": strings.ToUpper(contosoEntra) + "/" + contosoEntra, "MSPKIT_PUBLIC_URL": "https://help.example/",
+	}
+	with := func(env map[string]string, name, value string) map[string]string {
+		env = maps.Clone(env)
+		env[name] = value
+		return env
+	}
 	for name, tc := range map[string]struct {
 		env  map[string]string
 		want string
@@ -150,16 +162,28 @@ func TestTheEnvironmentIsChecked(t *testing.T) {
 		"mail without sender": {map[string]string{"MSPKIT_SMTP_HOST": "mail.example"}, "MSPKIT_SMTP_FROM"},
 		"bad port":            {map[string]string{"MSPKIT_SMTP_PORT": "smtp"}, "MSPKIT_SMTP_PORT"},
 		"Twilio without from": {map[string]string{"MSPKIT_TWILIO_ACCOUNT_SID": demoAccount, "MSPKIT_TWILIO_AUTH_TOKEN": "t"}, "MSPKIT_TWILIO_FROM"},
+		"bot without secret":  {with(bot, "MSPKIT_BOT_SECRET", ""), "MSPKIT_BOT_SECRET"},
+		"bot without tenant":  {with(bot, "MSPKIT_BOT_TENANT", ""), "MSPKIT_BOT_TENANT"},
+		"bot without Dana":    {with(bot, "MSPKIT_DEMO_TEAMS", ""), "MSPKIT_DEMO_TEAMS"},
+		"bot, a wrong Dana":   {with(bot, "MSPKIT_DEMO_TEAMS", "dana@contoso.example"), "tenant id/object id"},
+		"bot, another cloud":  {with(bot, "MSPKIT_BOT_CLOUD", "germany"), "public, usgov or china"},
+		"bot without URL":     {with(bot, "MSPKIT_PUBLIC_URL", ""), "MSPKIT_PUBLIC_URL"},
+		"bot without https":   {with(bot, "MSPKIT_PUBLIC_URL", "http://help.example"), "https"},
+		"bot":                 {bot, ""},
+		"bot in a cloud":      {with(bot, "MSPKIT_BOT_CLOUD", "usgov"), ""},
 		"complete": {map[string]string{
 			"MSPKIT_SMTP_HOST": "mail.example", "MSPKIT_SMTP_FROM": "a@b.example", "MSPKIT_SMTP_PORT": "465",
 			"MSPKIT_TWILIO_ACCOUNT_SID": demoAccount, "MSPKIT_TWILIO_AUTH_TOKEN": "t", "MSPKIT_TWILIO_FROM": "+12025550100",
 		}, ""},
 	} {
-		_, err := configFromEnv(func(k string) string { return tc.env[k] })
+		c, err := configFromEnv(func(k string) string { return tc.env[k] })
 		if tc.want == "" {
 			require.NoError(t, err, name)
+			require.Equal(t, c.realTeams, strings.Contains(c.describe(), "Teams."), c.describe())
+			require.Equal(t, !c.realTeams && !c.realMail && !c.realTextMessage, strings.Contains(c.describe(), "nothing leaves this machine"), c.describe())
 			continue
 		}
 		require.ErrorContains(t, err, tc.want, name)
+		require.NotContains(t, err.Error(), "hidden", name)
 	}
 }

@@ -4,9 +4,9 @@
 //	go run ./examples/helpdesk              opens on http://127.0.0.1:8080, nothing to configure
 //	go run ./examples/helpdesk -selftest    plays the whole story without a browser and prints it
 //
-// It keeps its data in a SQLite file and its keys in a file with mode 0600 beside it. Mails and text messages go
-// to servers that it starts itself and that speak SMTP and Twilio's API; environment variables (see README and the page's
-// help) point the same program at real ones.
+// It keeps its data in a SQLite file and its keys in a file with mode 0600 beside it. Cards, mails and text messages go
+// to servers that it starts itself and that speak Teams' wire protocol, SMTP and Twilio's API; environment variables (see
+// README and the page's help) point the same program at real ones.
 package main
 
 import (
@@ -75,7 +75,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	if outside != nil {
-		fmt.Printf("\n  Point the proxy of %s at http://%s, which serves the callers' pages only.\n", cfg.publicURL, outside.Addr())
+		fmt.Printf("\n  Point the proxy of %s at http://%s, which serves the callers' pages and the bot only.\n", cfg.publicURL, outside.Addr())
 	}
 	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  Data in %s. %s\n  Ctrl-C ends it.\n\n", cfg.url, dir, cfg.describe())
 	return a.serve(ctx, l, outside)
@@ -98,11 +98,12 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 }
 
 // serve runs the background work and the web server until ctx ends, then closes everything in order.
-// outside, if there is one, is for the proxy: it reaches the callers' pages and the status callbacks and nothing else.
+// outside, if there is one, is for the proxy: it reaches the callers' pages, the bot and the status callbacks
+// and nothing else.
 func (a *app) serve(ctx context.Context, l, outside net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	var servers []*http.Server
 	start := func(l net.Listener, h http.Handler) {
 		srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
@@ -112,6 +113,9 @@ func (a *app) serve(ctx context.Context, l, outside net.Listener) error {
 	start(l, a)
 	if outside != nil {
 		start(outside, a.outside)
+	}
+	if err := a.installTeams(ctx); err != nil {
+		failed <- err
 	}
 	background := make(chan error, 1)
 	go func() { background <- a.verify.Run(ctx) }()

@@ -40,7 +40,7 @@ func (r *recorder) Record(ctx context.Context, e verify.Event) error {
 	if e.Kind.Alert() {
 		title = "ALERT: " + title
 	}
-	if _, ok := technicianByID(e.By); e.Reason != "" && (ok || e.Kind == verify.EventUndelivered) {
+	if _, ok := technicianByID(e.By); e.Reason != "" && (ok && e.Kind != verify.EventStarted || e.Kind == verify.EventUndelivered) {
 		text += " Reason: " + e.Reason + "."
 	}
 	_, err := r.noter.AddNote(ctx, psa.TicketRef{Tenant: e.Tenant, Ticket: ticket}, psa.Note{Title: title, Text: text, Key: e.ID})
@@ -56,16 +56,26 @@ func sentence(e verify.Event, name string) string {
 	if t, ok := technicianByID(by); ok {
 		by = t.Name
 	}
+	if e.Kind == verify.EventFailedOver {
+		// The note of the delivery, just before, says why.
+		return fmt.Sprintf("%s could not be used, so the next way that the policy allows is taken.", wayWords(e.Channel))
+	}
 	if e.Verifies == verify.KindTechnician {
 		switch e.Kind {
 		case verify.EventStarted:
-			if e.By == verify.ByCaller {
+			switch {
+			case e.By == verify.ByCaller && e.Channel == "teams":
+				return fmt.Sprintf("%s asked who is calling.", name)
+			case e.By == verify.ByCaller:
 				return fmt.Sprintf("%s asked on the public page whether this call is real.", name)
 			}
 			return fmt.Sprintf("%s offered %s a way to check who is calling.", tech, name)
 		case verify.EventConfirmed:
 			return fmt.Sprintf("%s heard the right words: this is really %s.", name, tech)
 		case verify.EventMismatch:
+			if e.Channel == "teams" {
+				return fmt.Sprintf("%s typed other words than %s was given. Somebody may be posing as the helpdesk.", name, or(tech, "a technician"))
+			}
 			return fmt.Sprintf("Other words than %s was given were typed behind %s's link. Somebody may be posing as the helpdesk, or a mail scanner guessed.", or(tech, "a technician"), name)
 		default:
 			return ""
@@ -106,10 +116,43 @@ func sentence(e verify.Event, name string) string {
 }
 
 func channelWords(c string) string {
-	if c == "sms" {
+	switch c {
+	case "teams":
+		return "Teams"
+	case "sms":
 		return "text message"
+	case "email":
+		return "e-mail"
 	}
-	return strings.Replace(c, "email", "e-mail", 1)
+	return c
+}
+
+// wayWords begins a sentence.
+func wayWords(c string) string {
+	if c == "teams" {
+		return "Teams"
+	}
+	return "The " + channelWords(c)
+}
+
+// failoverWords reads [verify.Challenge.Failover] to the technician.
+func failoverWords(failover, channel string) string {
+	if failover == "" {
+		return ""
+	}
+	var out []string
+	for part := range strings.SplitSeq(failover, "; ") {
+		c, reason, ok := strings.Cut(part, ": ")
+		switch {
+		case ok && channelWords(c) != c:
+			out = append(out, fmt.Sprintf("%s could not be used: %s.", wayWords(c), reason))
+		case len(out) > 0: // a reason with a semicolon in it
+			out[len(out)-1] = strings.TrimSuffix(out[len(out)-1], ".") + "; " + part + "."
+		default:
+			out = append(out, part+".")
+		}
+	}
+	return strings.Join(append(out, fmt.Sprintf("Sent by %s instead.", channelWords(channel))), " ")
 }
 
 func methodWords(m verify.Method) string {

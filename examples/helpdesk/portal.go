@@ -47,7 +47,7 @@ func (a *app) portal() (*webpage.Site, error) {
 	for name, do := range map[string]func(*http.Request, person, technician) (any, error){
 		"start": a.doStart, "check": a.doCheck, "renew": a.doRenew, "cancel": a.doCancel, "redeem": a.doRedeem,
 		"technician": a.doTechnician, "call": a.doCall, "freeze": a.doFreeze, "unfreeze": a.doUnfreeze, "unlock": a.doUnlock,
-		"advance": a.doAdvance,
+		"advance": a.doAdvance, "press": a.doPress, "say": a.doSay, "install": a.doInstall,
 	} {
 		routes = append(routes, webpage.Route{Name: name, Method: "POST", Pattern: "/api/" + name, Kind: webpage.FormKind, Handler: a.action(do)})
 	}
@@ -111,7 +111,7 @@ func explain(err error) string {
 	case errors.Is(err, verify.ErrNotPending):
 		return "This verification has ended."
 	}
-	return err.Error()
+	return or(explainTeams(err), err.Error())
 }
 
 func (a *app) doStart(r *http.Request, p person, t technician) (any, error) {
@@ -197,7 +197,7 @@ func (a *app) doAdvance(r *http.Request, _ person, _ technician) (any, error) {
 
 type challengeJSON struct {
 	ID, Kind, State, Channel, Method, Delivery string
-	Action, Purpose, Assurance, To             string
+	Action, Purpose, Assurance, To, Failover   string
 	Number, Word                               string
 	Tries                                      int
 	Hinted, Fresh, Usable                      bool
@@ -209,7 +209,8 @@ func (a *app) challenge(c verify.Challenge) challengeJSON {
 		ID: c.Ref.ID, Kind: string(c.Kind), State: string(c.State), Channel: c.Channel, Method: string(c.Method),
 		Delivery: c.Delivery.String(), Action: string(c.Action), Purpose: c.Purpose, Assurance: c.Assurance.String(), To: c.To,
 		Number: c.Number.Reveal(), Word: c.Word.Reveal(), Tries: c.TriesLeft, Hinted: c.Hinted, Fresh: c.Fresh,
-		Usable: c.Proof.Reveal() != "", Expires: c.ExpiresAt.UnixMilli(), Created: c.CreatedAt.UnixMilli(),
+		Failover: failoverWords(c.Failover, c.Channel),
+		Usable:   c.Proof.Reveal() != "", Expires: c.ExpiresAt.UnixMilli(), Created: c.CreatedAt.UnixMilli(),
 	}
 	if !c.DecidedAt.IsZero() {
 		j.Decided = c.DecidedAt.UnixMilli()
@@ -224,12 +225,14 @@ type personJSON struct {
 	ID, Tenant, Company, Name, Title, Hint, About, Ticket string
 	Shield, ShieldText                                    string
 	Emails, Phones                                        []addressJSON
+	Teams, App                                            bool // whether they have Teams on record, and the bot's app in it
 	CallBy, CallWith                                      string
 	Who                                                   string
 	Frozen, Locked                                        bool
 	History                                               []challengeJSON
 	Notes                                                 []noteJSON
 	Messages                                              []messageJSON
+	Chat                                                  []chatJSON
 }
 
 type addressJSON struct {
@@ -277,19 +280,20 @@ func (a *app) serveState(w http.ResponseWriter, r *http.Request) {
 			full := j
 			chosen = &full
 		}
-		j.History, j.Notes, j.Messages = nil, nil, nil
+		j.History, j.Notes, j.Messages, j.Chat = nil, nil, nil, nil
 		ps = append(ps, j)
 	}
 	answer(w, http.StatusOK, map[string]any{
 		"technicians": ts, "people": ps, "person": chosen, "now": a.now().UnixMilli(),
-		"realMail": a.cfg.realMail, "realText": a.cfg.realTextMessage,
+		"realMail": a.cfg.realMail, "realText": a.cfg.realTextMessage, "realTeams": a.cfg.realTeams,
 	})
 }
 
 func (a *app) describe(r *http.Request, p person, t technician, full bool) (personJSON, error) {
 	j := personJSON{
 		ID: p.ID, Tenant: string(p.Tenant), Company: p.Company, Name: p.Name, Title: p.JobTitle, Hint: p.Hint, About: p.About, Ticket: p.Ticket.ID,
-		History: []challengeJSON{}, Notes: []noteJSON{}, Messages: []messageJSON{},
+		Teams: p.Teams != "", App: a.teams != nil && p.Teams != "" && a.teams.has(p),
+		History: []challengeJSON{}, Notes: []noteJSON{}, Messages: []messageJSON{}, Chat: []chatJSON{},
 	}
 	now := a.now()
 	for _, d := range p.Emails {
@@ -328,7 +332,7 @@ func (a *app) describe(r *http.Request, p person, t technician, full bool) (pers
 	for _, m := range a.messages(p) {
 		j.Messages = append(j.Messages, messageJSON{m.device, m.from, m.subject, m.text, links.FindString(m.text), m.at.UnixMilli()})
 	}
-	j.Who = a.who[p.Tenant]
+	j.Who, j.Chat = a.who[p.Tenant], a.chat(p)
 	return j, nil
 }
 

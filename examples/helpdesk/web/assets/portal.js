@@ -2,7 +2,7 @@
 // can become markup.
 "use strict";
 
-const state = { technician: "jane", person: "dana", data: null, error: "", tab: "sms", action: "reset-password", way: "" };
+const state = { technician: "jane", person: "dana", data: null, error: "", tab: "teams", action: "reset-password", way: "" };
 const $ = (id) => document.getElementById(id);
 
 function h(tag, attrs, ...children) {
@@ -25,6 +25,8 @@ const icons = {
   wait: "M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6z M12 8v4l2.5 1.5",
   none: "M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6z",
   phone: "M6 3h3l2 5-2.5 1.5a11 11 0 0 0 6 6L16 13l5 2v3a2 2 0 0 1-2 2A16 16 0 0 1 4 5a2 2 0 0 1 2-2z",
+  teams: "M4 5h16v11H10l-5 4v-4H4z M8 9h8 M8 12.5h5",
+  send: "M4 12l16-8-6 16-3-7z M11 13l9-9",
   mail: "M4 6h16v12H4z M4 7l8 6 8-6",
   ticket: "M4 7h16v4a1.5 1.5 0 0 0 0 3v4H4v-4a1.5 1.5 0 0 0 0-3z M14 7v11",
   bell: "M12 4a5 5 0 0 1 5 5v4l2 3H5l2-3V9a5 5 0 0 1 5-5z M10 19a2 2 0 0 0 4 0",
@@ -52,11 +54,15 @@ const actions = [
 ];
 const ways = [
   ["", "Best way allowed"],
+  ["teams number", "Teams, number match"],
   ["sms number", "Text message, number match"],
   ["email number", "E-mail, number match"],
+  ["teams code", "Teams, code read aloud"],
   ["sms code", "Text message, code read aloud"],
   ["email code", "E-mail, code read aloud"],
 ];
+const channelWords = { teams: "Teams", sms: "text message", email: "e-mail" };
+const devicesOf = { teams: "teams", sms: "sms", email: "mail" };
 const actionWords = (a) => (actions.find(([v]) => v === a)?.[1] || a).toLowerCase();
 const states = {
   pending: ["Waiting for the caller", "wait"], confirmed: ["Verified", "ok"], denied: ["“This is not me”", "danger"],
@@ -89,16 +95,21 @@ async function post(name, fields) {
 }
 
 async function refresh() {
+  const n = ++refresh.count;
+  let data, error = "";
   try {
     const res = await fetch("api/state?" + new URLSearchParams({ person: state.person, technician: state.technician }));
     if (!res.ok) throw new Error(res.status);
-    state.data = await res.json();
-    state.error = "";
+    data = await res.json();
   } catch {
-    state.error = "The helpdesk program does not answer.";
+    error = "The helpdesk program does not answer.";
   }
+  if (n !== refresh.count) return; // a newer one is on its way
+  state.error = error;
+  if (data) state.data = data;
   paint();
 }
+refresh.count = 0;
 
 // paint replaces only what changed, and leaves a field alone while somebody types in it.
 const painted = {};
@@ -124,7 +135,9 @@ function paint() {
     h("option", { value: t.ID, selected: t.ID === state.technician }, `${t.Name} · ${t.Role}`)));
   put("people", [d.people, state.person], peopleList);
   put("desk", [d.person, state.action, state.way, state.technician, state.error], desk);
-  put("devices", [d.person, state.tab, d.realMail, d.realText], devices);
+  // The chat paints itself, so that a card is left alone while somebody fills it in.
+  put("devices", [d.person && { ...d.person, Chat: d.person.Chat.length, History: null, Notes: null }, state.tab, d.realMail, d.realText, d.realTeams], devices);
+  paintChat();
   tick();
 }
 
@@ -165,7 +178,7 @@ function desk() {
         h("div", { class: "person-text" }, h("h1", {}, p.Name), h("p", { class: "muted" }, `${p.Title} · ${p.Company}`)),
         h("span", { class: "badge-shield " + p.Shield }, icon(p.Shield), p.ShieldText)),
       h("ul", { class: "addresses" },
-        p.Phones.map((a) => address("phone", a)), p.Emails.map((a) => address("mail", a)),
+        p.Teams ? address("teams", { Value: "Teams" }) : "", p.Phones.map((a) => address("phone", a)), p.Emails.map((a) => address("mail", a)),
         p.Phones.length ? "" : h("li", { class: "muted" }, icon("phone"), "no phone on record")),
       h("p", { class: "hint" }, p.Hint),
       h("div", { class: "tools" },
@@ -190,7 +203,7 @@ function startForm(p) {
   const start = (e) => {
     e.preventDefault();
     const [channel, method] = state.way.split(" ");
-    post("start", { action: state.action, channel: channel || "", method: method || "", key: crypto.randomUUID() });
+    post("start", { action: state.action, channel: channel || "", method: method || "", key: crypto.randomUUID() }).then(showDevice);
   };
   return h("form", { class: "panel start", on: { submit: start } },
     h("h2", {}, "Verify the caller"),
@@ -201,20 +214,28 @@ function startForm(p) {
         h("select", { id: "way", on: { change: (e) => { state.way = e.target.value; } } }, ways.map(([v, t]) => h("option", { value: v, selected: v === state.way }, t)))),
       h("button", { class: "button", id: "verify" }, icon("shield"), "Verify")),
     h("p", { class: "muted small" }, "The other way round: ",
-      h("button", { type: "button", id: "prove", class: "link", on: { click: () => post("technician", {}) } }, `let ${p.Name.split(" ")[0]} check that you are you`)));
+      h("button", { type: "button", id: "prove", class: "link", on: { click: () => post("technician", {}).then(showDevice) } }, `let ${p.Name.split(" ")[0]} check that you are you`)));
+}
+
+// showDevice turns to the device on which the message of a new challenge has arrived.
+function showDevice(c) {
+  if (!c || !devicesOf[c.Channel]) return;
+  state.tab = devicesOf[c.Channel];
+  paint();
 }
 
 function challenge(c) {
   const p = state.data.person, first = p.Name.split(" ")[0];
   const [title, sign] = states[c.State] || [c.State, "none"];
   const pending = c.State === "pending";
-  const by = c.Channel === "sms" ? "text message" : "e-mail";
+  const teams = c.Channel === "teams", by = channelWords[c.Channel] || c.Channel;
+  const to = teams ? "" : ` to ${c.To}`;
   const act = (name, fields) => () => post(name, { id: c.ID, ...fields });
   const body = [];
   if (pending && c.Kind === "technician") {
-    body.push(h("p", {}, `${first} opens the page and types what you say:`), h("p", { class: "say say-word", "aria-label": "Words to say" }, c.Word));
+    body.push(h("p", {}, `${first} ${teams ? "types into the card" : "opens the page and types"} what you say:`), h("p", { class: "say say-word", "aria-label": "Words to say" }, c.Word));
   } else if (pending && c.Method === "number") {
-    body.push(h("p", {}, `Say this number to the caller. ${first} types it on the page:`), h("p", { class: "say", "aria-label": "Number to say" }, [...c.Number].map((d) => h("span", {}, d))));
+    body.push(h("p", {}, `Say this number to the caller. ${first} types it ${teams ? "into the card" : "on the page"}:`), h("p", { class: "say", "aria-label": "Number to say" }, [...c.Number].map((d) => h("span", {}, d))));
   } else if (pending) {
     body.push(h("form", { class: "code", on: { submit: async (e) => { e.preventDefault(); const v = await post("check", { id: c.ID, code: $("code").value }); if (v && v.state === "wrong") toast(v.tries === 1 ? "Wrong. One try is left." : `Wrong. ${v.tries} tries are left.`); if (v) $("code") && ($("code").value = ""); } } },
       h("label", { for: "code" }, "Code that the caller reads to you"), h("div", { class: "row" }, h("input", { id: "code", inputmode: "numeric", autocomplete: "off", maxlength: "24", placeholder: "123 456" }), h("button", { class: "button" }, "Check"))));
@@ -223,15 +244,18 @@ function challenge(c) {
   return h("div", { class: "panel challenge " + sign },
     h("div", { class: "challenge-head" }, h("span", { class: "shield " + sign }, icon(sign)),
       h("div", {}, h("h2", {}, wide && c.State === "confirmed" ? `${first} knows that you are you` : wide ? "Checking you" + (pending ? "" : ": " + title.toLowerCase()) : title),
-        h("p", { class: "muted small" }, wide ? `${by} to ${c.To}` : `To ${actionWords(c.Action)}, by ${c.Method === "code" ? by + " code" : by} to ${c.To}`)),
+        h("p", { class: "muted small" }, wide ? by.charAt(0).toUpperCase() + by.slice(1) + to : `To ${actionWords(c.Action)}, by ${c.Method === "code" ? by + " code" : by}${to}`)),
       pending ? h("span", { class: "countdown", "data-until": c.Expires, "data-from": c.Created }) : ""),
+    c.Failover ? h("div", { class: "notice failover" }, h("div", {}, c.Failover)) : "",
+    pending && c.Delivery === "failed" ? h("div", { class: "notice notice-warning" }, h("div", {}, h("b", {}, `The ${teams ? "card" : "message"} did not arrive, and no other way is left. `),
+      teams ? `Have the app installed for ${first} and press “Send again”, or see them in person. What is asked for is not worth less than Teams.` : "Press “Send again”, or see them in person.")) : "",
     c.Hinted ? h("div", { class: "notice notice-warning" }, h("div", {}, wide ? h("b", {}, `${first} heard other words than yours. `) : h("b", {}, "Somebody who has the link pressed “This is not me”. "), wide ? "Somebody may be posing as you." : "It may be the real person, or a mail scanner. If they phone you, say the words below: typing them confirms it.")) : "",
     body,
     pending ? h("p", { class: "meta" },
       h("span", { class: "tag" + (c.Delivery === "failed" ? " tag-danger" : c.Delivery === "delivered" ? " tag-ok" : "") }, { pending: "sending", sent: "sent", delivered: "delivered", failed: "not delivered" }[c.Delivery]),
       h("span", { class: "tag" + (c.Tries < 2 ? " tag-warning" : "") }, c.Tries === 1 ? "one try left" : `${c.Tries} tries left`),
       c.Fresh ? h("span", { class: "tag tag-warning" }, "new address, low assurance") : "",
-      c.Method === "number" ? h("span", { class: "tag", title: "For somebody who phones and says that it is not them" }, "“not me” words: ", h("b", {}, c.Word)) : "") : "",
+      c.Method === "number" && !teams ? h("span", { class: "tag", title: "For somebody who phones and says that it is not them" }, "“not me” words: ", h("b", {}, c.Word)) : "") : "",
     c.State === "confirmed" && !wide ? h("p", { class: "row" },
       c.Usable ? h("button", { type: "button", id: "redeem", class: "button", on: { click: act("redeem") } }, actions.find(([v]) => v === c.Action)?.[1] + " now")
         : h("span", { class: "tag" }, "used, or ended"),
@@ -254,28 +278,112 @@ function history(p) {
   return h("div", { class: "panel" }, h("h2", { class: "with-icon" }, icon("shield"), "Verifications"),
     p.History.length ? h("ul", { class: "history" }, p.History.map((c) => {
       const [title, sign] = states[c.State] || [c.State, "none"];
-      return h("li", {}, h("span", { class: "shield " + sign }, icon(sign)), h("span", {}, h("b", {}, c.State === "failed" && c.Method === "word" ? "Other words heard" : title), h("small", {}, `${clock(c.Created)} · ${c.Kind === "technician" ? "technician" : actionWords(c.Action)} · ${c.Channel === "sms" ? "text" : "e-mail"}, ${c.Method}`)));
+      return h("li", {}, h("span", { class: "shield " + sign }, icon(sign)), h("span", {}, h("b", {}, c.State === "failed" && c.Method === "word" ? "Other words heard" : title), h("small", {}, `${clock(c.Created)} · ${c.Kind === "technician" ? "technician" : actionWords(c.Action)} · ${channelWords[c.Channel] || c.Channel}, ${c.Method}${c.Failover ? ", not the first way" : ""}`)));
     })) : h("p", { class: "empty" }, "Nobody has been verified yet."));
 }
 
 function devices() {
-  const p = state.data.person, first = p ? p.Name.split(" ")[0] : "";
+  const p = state.data.person, d = state.data, first = p ? p.Name.split(" ")[0] : "";
   if (!p) return [];
-  const real = state.tab === "sms" ? state.data.realText : state.data.realMail;
-  const messages = p.Messages.filter((m) => m.Device === state.tab);
-  const count = (tab) => p.Messages.filter((m) => m.Device === tab).length;
-  const tab = (name, text, ic) => h("button", { type: "button", role: "tab", id: "tab-" + name, "aria-selected": state.tab === name ? "true" : "false", on: { click: () => { state.tab = name; paint(); } } }, icon(ic), text, count(name) ? h("span", { class: "count" }, String(count(name))) : "");
+  const count = (tab) => tab === "teams" ? p.Chat.filter((m) => !m.Mine).length : p.Messages.filter((m) => m.Device === tab).length;
+  const tab = (name, text, ic) => h("button", { type: "button", role: "tab", id: "tab-" + name, "aria-selected": state.tab === name ? "true" : "false", on: { click: () => { state.tab = name; paint(); } } },
+    h("span", { class: "tab-icon" }, icon(ic), count(name) ? h("span", { class: "count" }, String(count(name))) : ""), text);
   return [
     h("h2", { class: "eyebrow" }, `You are also the caller: ${first}'s devices`),
     h("div", { class: "phone" },
-      h("div", { class: "phone-top", "aria-hidden": "true" }, h("span", { "data-clock": "1" }, clock(state.data.now)), h("span", { class: "notch" }), h("span", {}, "5G")),
-      h("div", { class: "tabs", role: "tablist" }, tab("sms", "Messages", "phone"), tab("mail", "Mail", "mail")),
-      h("div", { class: "screen", role: "tabpanel", "aria-labelledby": "tab-" + state.tab },
-        real ? h("p", { class: "empty" }, "This goes to the real device.")
-          : messages.length ? messages.map(message)
-          : h("p", { class: "empty" }, state.tab === "sms" && !p.Phones.length ? "There is no phone on record." : "Nothing yet. Press Verify on the left."))),
+      h("div", { class: "phone-top", "aria-hidden": "true" }, h("span", { "data-clock": "1" }, clock(d.now)), h("span", { class: "notch" }), h("span", {}, "5G")),
+      h("div", { class: "tabs", role: "tablist" }, tab("teams", "Teams", "teams"), tab("sms", "Messages", "phone"), tab("mail", "Mail", "mail")),
+      h("div", { class: "screen " + state.tab, role: "tabpanel", "aria-labelledby": "tab-" + state.tab }, screen(p, d))),
+    p.Teams && !d.realTeams ? h("button", { type: "button", id: "app", class: "button secondary small", on: { click: () => post("install", { on: String(!p.App) }) } },
+      p.App ? "Remove the app from Teams" : "Install the app in Teams") : "",
     h("p", { class: "muted small" }, `Unsure whether a call is real? `, h("a", { href: p.Who, target: "_blank", rel: "noopener" }, `“Is this call real?”`), ` is the page that ${p.Company}'s people use.`),
   ];
+}
+
+function screen(p, d) {
+  const empty = (text) => h("p", { class: "empty" }, text);
+  if (state.tab === "teams") {
+    if (!p.Teams) return empty("Nobody knows this person in Teams.");
+    return d.realTeams ? empty("This goes to the real device.") : chatOf(p).root;
+  }
+  if (state.tab === "sms" ? d.realText : d.realMail) return empty("This goes to the real device.");
+  const messages = p.Messages.filter((m) => m.Device === state.tab);
+  if (messages.length) return messages.map(message);
+  return empty(state.tab === "sms" && !p.Phones.length ? "There is no phone on record." : "Nothing yet. Press Verify on the left.");
+}
+
+// The chats with the bot, by person. Each keeps its elements, and what is typed into them, as long as the page is open.
+const chats = new Map();
+const bot = "Northwind IT";
+
+function chatOf(p) {
+  const known = chats.get(p.ID);
+  if (known) return known;
+  const c = { messages: new Map(), top: 0 };
+  const say = async (text) => flash(c, await post("say", { text }));
+  c.preview = h("span", { class: "chat-preview" });
+  c.when = h("time", {});
+  c.log = h("div", { class: "chat-log", role: "log", tabindex: "0", "aria-label": `Chat with ${bot}`, on: { scroll: () => { c.top = c.log.scrollTop; } } });
+  c.flash = h("p", { class: "chat-flash", role: "status", hidden: true });
+  c.field = h("input", { id: "say-" + p.ID, class: "chat-field", maxlength: "500", autocomplete: "off", "aria-label": `Write to ${bot}` });
+  c.form = h("form", { class: "chat-say", on: { submit: async (e) => { e.preventDefault(); const text = c.field.value; if (!text.trim()) return; c.field.value = ""; await say(text); } } },
+    h("div", { class: "chat-chips" }, ["who", "help"].map((w) => h("button", { type: "button", class: "chip", on: { click: () => say(w) } }, w))),
+    h("div", { class: "chat-line" }, c.field, h("button", { class: "chat-send", "aria-label": "Send" }, icon("send"))));
+  c.root = h("div", { class: "chat" },
+    h("div", { class: "chat-head" }, avatar(bot), h("span", { class: "chat-title" }, h("b", {}, bot), c.preview), c.when),
+    c.log, c.flash, c.form);
+  chats.set(p.ID, c);
+  return c;
+}
+
+// flash shows what the bot answers to a press without a card.
+function flash(c, v) {
+  clearTimeout(c.timer);
+  c.flash.textContent = v?.text || "";
+  c.flash.hidden = !c.flash.textContent;
+  c.timer = setTimeout(() => { c.flash.hidden = true; }, 8000);
+}
+
+// paintChat changes only the messages that are not as they were.
+function paintChat() {
+  const p = state.data.person;
+  if (!p || !p.Teams || state.tab !== "teams" || state.data.realTeams) return;
+  const c = chatOf(p);
+  const toast = p.Chat.findLast((m) => !m.Mine);
+  c.preview.textContent = toast ? toast.Summary || toast.Text : "No message yet";
+  c.when.textContent = toast ? clock(toast.At) : "";
+  c.root.classList.toggle("chat-gone", !p.App);
+  for (const e of c.form.elements) e.disabled = !p.App;
+  c.field.placeholder = p.App ? "Write a message" : "The app is not installed";
+  let changed = null, entered = false;
+  p.Chat.forEach((m, i) => {
+    const key = JSON.stringify(m), known = c.messages.get(m.ID);
+    if (known && known.key === key) return;
+    const node = bubble(p, c, m);
+    if (known) {
+      entered ||= known.node.contains(document.activeElement);
+      known.node.replaceWith(node);
+    } else {
+      c.log.insertBefore(node, c.log.children[i] || null);
+    }
+    c.messages.set(m.ID, { key, node });
+    changed = node;
+  });
+  if (!p.Chat.length && !c.log.childElementCount) c.log.append(h("p", { class: "empty" }, p.App ? "Nothing yet. Press Verify, or write “who”." : "The app is not installed here, so the helpdesk takes another way."));
+  else if (p.Chat.length) c.log.querySelector(".empty")?.remove();
+  if (changed) c.top = changed.offsetTop - c.log.offsetTop - 8;
+  if (c.log.scrollTop !== c.top) c.log.scrollTop = c.top;
+  if (entered) (changed.querySelector("input") || c.log).focus({ preventScroll: true });
+}
+
+function bubble(p, c, m) {
+  let body = h("p", { class: "text" }, m.Text);
+  if (m.Card) body = [m.Text ? body : "", cards.draw(m.Card, "card-" + m.ID, async (button, inputs) => {
+    const fields = Object.fromEntries(Object.entries(inputs).map(([k, v]) => ["in." + k, v]));
+    flash(c, await post("press", { message: m.ID, button, ...fields }));
+  })];
+  return h("div", { class: "bubble " + (m.Mine ? "mine" : m.Card ? "carded" : "") },
+    h("p", { class: "bubble-head" }, m.Mine ? p.Name.split(" ")[0] : bot, " ", h("time", {}, clock(m.At))), body);
 }
 
 function message(m) {
