@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -137,6 +136,7 @@ func (w *world) start(t *testing.T, ring *mspkit.KeyRing, conversations teamsapp
 	require.NoError(t, err)
 	in.Service, err = verify.New(records, ring, base, verify.Same(w.settings), &verify.Options{
 		Channels: map[string]verify.Channel{"teams": channel}, Now: w.clock.Now, Logger: log,
+		Authorize: func(context.Context, mspkit.TenantID, string, verify.Permission) error { return nil },
 		Lookup: func(_ context.Context, _ mspkit.TenantID, address string) (*verify.TechnicianRequest, error) {
 			return w.lookup(address), nil
 		},
@@ -227,10 +227,8 @@ func (w *world) kinds() []verify.EventKind {
 	return out
 }
 
-// shown is a card as JSON with the typography undone, for looking texts up.
-func shown(raw json.RawMessage) string {
-	return strings.NewReplacer(" ", " ").Replace(string(raw))
-}
+// shown is a card as text.
+func shown(raw json.RawMessage) string { return string(raw) }
 
 // over checks that a card has neither fields nor buttons.
 func over(t *testing.T, raw json.RawMessage) {
@@ -245,4 +243,25 @@ func another(number string) string {
 		return "222"
 	}
 	return "111"
+}
+
+// forge presses a button that is on no card.
+func (w *world) forge(t *testing.T, verb string, data map[string]any) teamstest.Result {
+	t.Helper()
+	a := w.teams.Activity(w.dana, "invoke")
+	a["name"] = "adaptiveCard/action"
+	a["value"] = map[string]any{"action": map[string]any{"type": "Action.Execute", "verb": verb, "data": data}, "trigger": "manual"}
+	r, err := w.teams.Deliver(t.Context(), a, w.teams.Sign(w.teams.Claims(w.dana.ServiceURL()), nil))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, r.HTTPStatus)
+	return r
+}
+
+// open returns the only open challenge with what the technician sees.
+func (w *world) open(t *testing.T) verify.Challenge {
+	t.Helper()
+	cs, err := w.Open(t.Context(), "contoso", "jane")
+	require.NoError(t, err)
+	require.Len(t, cs, 1)
+	return cs[0]
 }
