@@ -47,21 +47,21 @@ func newConnector(app App, o Options) (*connector, error) {
 		return c, nil
 	}
 	var errs []error
-	login, err := httpx.ParseBaseURL(o.Cloud.Login)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the cloud's login: %w", err))
-	}
-	client, err := httpx.NewClient(o.HTTPClient, &httpx.Options{
-		Origins: []string{o.Cloud.Login}, MaxBody: maxAnswer, Logger: o.Logger, Now: o.Now,
-	})
-	if err != nil {
-		errs = append(errs, fmt.Errorf("the cloud's login: %w", err))
-	}
 	if !app.Credential.valid() {
 		errs = append(errs, fmt.Errorf("the credential is empty: %w", mspkit.ErrInvalid))
 	}
-	if o.Cloud.Scope == "" || c.key.tenant == "" {
-		errs = append(errs, fmt.Errorf("the cloud's scope and the tenant of the bot's token are required: %w", mspkit.ErrInvalid))
+	if c.key.scope == "" || (c.key.tenant == "" && app.MultiTenant) {
+		errs = append(errs, fmt.Errorf("the cloud's scope and shared tenant are required: %w", mspkit.ErrInvalid))
+	}
+	login, err := httpx.ParseBaseURL(o.Cloud.Login)
+	if err != nil {
+		return nil, errors.Join(append(errs, fmt.Errorf("the cloud's login: %w", err))...)
+	}
+	client, err := httpx.NewClient(o.HTTPClient, &httpx.Options{
+		Origins: []string{login.String()}, MaxBody: maxAnswer, Logger: o.Logger, Now: o.Now,
+	})
+	if err != nil {
+		return nil, errors.Join(append(errs, fmt.Errorf("the cloud's login: %w", err))...)
 	}
 	c.tokens = newTokens(o.Now, func(ctx context.Context, k tokenKey) (botToken, error) {
 		return app.Credential.token(ctx, tokenRequest{
@@ -96,6 +96,9 @@ func (c *connector) do(ctx context.Context, r request) (string, error) {
 	base, err := c.o.trusted(r.serviceURL)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", r.op, err)
+	}
+	if c.o.InsecureLoopback && !loopbackHost(base.Hostname()) {
+		return "", fmt.Errorf("%s: not loopback: %w", r.op, ErrServiceURL)
 	}
 	target := base.String() + "/v3/conversations"
 	for _, s := range r.path {
