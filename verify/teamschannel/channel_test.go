@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +50,7 @@ func (f *fake) Notify(_ context.Context, n teamsapp.Notification) (teamsapp.Rece
 	if err := n.Card.Validate(); err != nil {
 		return teamsapp.Receipt{}, err
 	}
-	id := fmt.Sprint(len(f.painted))
+	id := strconv.Itoa(len(f.painted))
 	f.cards[id], f.painted = n.Card, append(f.painted, n.Card)
 	return teamsapp.Receipt{Message: teamsapp.MessageRef{User: n.To, Conversation: "a:1", Activity: id}}, nil
 }

@@ -117,7 +117,7 @@ func (h *handlers) answered(ctx context.Context, v verify.View, from string, res
 	if err == nil {
 		return h.w.card(after, f)
 	}
-	h.warn(ctx, "teamschannel: a request could not be read after its answer", v.Ref, err)
+	h.unread(ctx, verbAnswer, v.Ref, err)
 	v.TriesLeft = res.TriesLeft
 	if v.State = res.State; res.State == verify.StateWrong {
 		v.State, v.Hinted = verify.StatePending, v.Kind == verify.KindTechnician
@@ -149,7 +149,7 @@ func (h *handlers) notMe(ctx context.Context, t teamsapp.Turn) (teamsapp.Reply, 
 	}
 	v, err := h.svc.Facts(ctx, ref, from)
 	if err != nil { // it holds all the same
-		h.warn(ctx, "teamschannel: a request could not be read after it was denied", ref, err)
+		h.unread(ctx, verbNotMe, ref, err)
 		return h.w.reply(t.Locale, "denied"), nil
 	}
 	if res.State != verify.StateDenied && v.State != verify.StateDenied {
@@ -197,8 +197,9 @@ func (h *handlers) refused(ctx context.Context, t teamsapp.Turn, ref verify.Ref,
 	return teamsapp.Reply{}, fmt.Errorf("teamschannel: %s: %w", t.Verb, err)
 }
 
-func (h *handlers) warn(ctx context.Context, text string, ref verify.Ref, err error) {
-	h.o.Logger.LogAttrs(ctx, slog.LevelWarn, text,
+// unread logs that a request could not be read after a step that holds.
+func (h *handlers) unread(ctx context.Context, verb string, ref verify.Ref, err error) {
+	h.o.Logger.LogAttrs(ctx, slog.LevelWarn, "teamschannel: a request could not be read after a press that counted", slog.String("verb", verb),
 		slog.String("tenant", string(ref.Tenant)), slog.String("challenge", ref.ID), slog.Any("error", err))
 }
 
