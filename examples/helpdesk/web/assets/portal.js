@@ -183,7 +183,7 @@ function desk() {
       h("p", { class: "hint" }, p.Hint),
       h("div", { class: "tools" },
         p.CallBy
-          ? h("button", { type: "button", id: "hangup", class: "button secondary small", on: { click: () => post("call", { side: "" }) } }, icon("phone"), `In a call with ${p.CallWith} · hang up`)
+          ? h("button", { type: "button", id: "hangup", class: "button secondary small", on: { click: () => post("call", { side: "" }) } }, icon("phone"), `With ${p.CallWith} · hang up`)
           : [h("button", { type: "button", id: "call-in", class: "button secondary small", on: { click: () => post("call", { side: "contact" }) } }, icon("phone"), `${p.Name.split(" ")[0]} calls`),
             h("button", { type: "button", id: "call-out", class: "button secondary small", on: { click: () => post("call", { side: "technician" }) } }, icon("phone"), "You call")],
         p.Frozen ? h("button", { type: "button", id: "unfreeze", class: "button secondary small", on: { click: () => ask("Unfreeze", `${p.Name} can be verified again.`, "unfreeze") } }, "Unfreeze")
@@ -232,7 +232,9 @@ function challenge(c) {
   const to = teams ? "" : ` to ${c.To}`;
   const act = (name, fields) => () => post(name, { id: c.ID, ...fields });
   const body = [];
-  if (pending && c.Kind === "technician") {
+  if (teams && c.Delivery === "failed") {
+    // There is nothing to type it into.
+  } else if (pending && c.Kind === "technician") {
     body.push(h("p", {}, `${first} ${teams ? "types into the card" : "opens the page and types"} what you say:`), h("p", { class: "say say-word", "aria-label": "Words to say" }, c.Word));
   } else if (pending && c.Method === "number") {
     body.push(h("p", {}, `Say this number to the caller. ${first} types it ${teams ? "into the card" : "on the page"}:`), h("p", { class: "say", "aria-label": "Number to say" }, [...c.Number].map((d) => h("span", {}, d))));
@@ -247,8 +249,8 @@ function challenge(c) {
         h("p", { class: "muted small" }, wide ? by.charAt(0).toUpperCase() + by.slice(1) + to : `To ${actionWords(c.Action)}, by ${c.Method === "code" ? by + " code" : by}${to}`)),
       pending ? h("span", { class: "countdown", "data-until": c.Expires, "data-from": c.Created }) : ""),
     c.Failover ? h("div", { class: "notice failover" }, h("div", {}, c.Failover)) : "",
-    pending && c.Delivery === "failed" ? h("div", { class: "notice notice-warning" }, h("div", {}, h("b", {}, `The ${teams ? "card" : "message"} did not arrive, and no other way is left. `),
-      teams ? `Have the app installed for ${first} and press “Send again”, or see them in person. What is asked for is not worth less than Teams.` : "Press “Send again”, or see them in person.")) : "",
+    pending && c.Delivery === "failed" ? h("div", { class: "notice notice-warning" }, h("div", {}, h("b", {}, `The ${teams ? "card" : "message"} did not arrive. `),
+      teams ? `Have the app installed for ${first} and press “Send again”. Cancel and choose another way only where the policy allows one; otherwise see them in person.` : "Press “Send again”, or choose another way.")) : "",
     c.Hinted ? h("div", { class: "notice notice-warning" }, h("div", {}, wide ? h("b", {}, `${first} heard other words than yours. `) : h("b", {}, "Somebody who has the link pressed “This is not me”. "), wide ? "Somebody may be posing as you." : "It may be the real person, or a mail scanner. If they phone you, say the words below: typing them confirms it.")) : "",
     body,
     pending ? h("p", { class: "meta" },
@@ -278,7 +280,7 @@ function history(p) {
   return h("div", { class: "panel" }, h("h2", { class: "with-icon" }, icon("shield"), "Verifications"),
     p.History.length ? h("ul", { class: "history" }, p.History.map((c) => {
       const [title, sign] = states[c.State] || [c.State, "none"];
-      return h("li", {}, h("span", { class: "shield " + sign }, icon(sign)), h("span", {}, h("b", {}, c.State === "failed" && c.Method === "word" ? "Other words heard" : title), h("small", {}, `${clock(c.Created)} · ${c.Kind === "technician" ? "technician" : actionWords(c.Action)} · ${channelWords[c.Channel] || c.Channel}, ${c.Method}${c.Failover ? ", not the first way" : ""}`)));
+      return h("li", {}, h("span", { class: "shield " + sign }, icon(sign)), h("span", {}, h("b", {}, c.State === "failed" && c.Method === "word" ? "Other words heard" : c.State === "cancelled" && c.Delivery === "failed" ? "Not delivered" : title), h("small", {}, `${clock(c.Created)} · ${c.Kind === "technician" ? "technician" : actionWords(c.Action)} · ${channelWords[c.Channel] || c.Channel}, ${c.Method}`)));
     })) : h("p", { class: "empty" }, "Nobody has been verified yet."));
 }
 
@@ -327,8 +329,8 @@ function chatOf(p) {
   c.flash = h("p", { class: "chat-flash", role: "status", hidden: true });
   c.field = h("input", { id: "say-" + p.ID, class: "chat-field", maxlength: "500", autocomplete: "off", "aria-label": `Write to ${bot}` });
   c.form = h("form", { class: "chat-say", on: { submit: async (e) => { e.preventDefault(); const text = c.field.value; if (!text.trim()) return; c.field.value = ""; await say(text); } } },
-    h("div", { class: "chat-chips" }, ["who", "help"].map((w) => h("button", { type: "button", class: "chip", on: { click: () => say(w) } }, w))),
-    h("div", { class: "chat-line" }, c.field, h("button", { class: "chat-send", "aria-label": "Send" }, icon("send"))));
+    ["who", "help"].map((w) => h("button", { type: "button", class: "chip", on: { click: () => say(w) } }, w)),
+    c.field, h("button", { class: "chat-send", "aria-label": "Send" }, icon("send")));
   c.root = h("div", { class: "chat" },
     h("div", { class: "chat-head" }, avatar(bot), h("span", { class: "chat-title" }, h("b", {}, bot), c.preview), c.when),
     c.log, c.flash, c.form);
@@ -354,7 +356,7 @@ function paintChat() {
   c.when.textContent = toast ? clock(toast.At) : "";
   c.root.classList.toggle("chat-gone", !p.App);
   for (const e of c.form.elements) e.disabled = !p.App;
-  c.field.placeholder = p.App ? "Write a message" : "The app is not installed";
+  c.field.placeholder = p.App ? "Write …" : "Not installed";
   let changed = null, entered = false;
   p.Chat.forEach((m, i) => {
     const key = JSON.stringify(m), known = c.messages.get(m.ID);
@@ -371,9 +373,12 @@ function paintChat() {
   });
   if (!p.Chat.length && !c.log.childElementCount) c.log.append(h("p", { class: "empty" }, p.App ? "Nothing yet. Press Verify, or write “who”." : "The app is not installed here, so the helpdesk takes another way."));
   else if (p.Chat.length) c.log.querySelector(".empty")?.remove();
-  if (changed) c.top = changed.offsetTop - c.log.offsetTop - 8;
+  // Show a new message from its beginning. Somebody who is typing stays at the field, where the card still has one.
+  const field = entered && changed.querySelector("input");
+  if (field) c.top += Math.max(0, field.getBoundingClientRect().bottom + 96 - c.log.getBoundingClientRect().bottom);
+  else if (changed) c.top = changed.offsetTop - c.log.offsetTop - 8;
   if (c.log.scrollTop !== c.top) c.log.scrollTop = c.top;
-  if (entered) (changed.querySelector("input") || c.log).focus({ preventScroll: true });
+  if (entered) (field || c.log).focus({ preventScroll: true });
 }
 
 function bubble(p, c, m) {
@@ -383,7 +388,7 @@ function bubble(p, c, m) {
     flash(c, await post("press", { message: m.ID, button, ...fields }));
   })];
   return h("div", { class: "bubble " + (m.Mine ? "mine" : m.Card ? "carded" : "") },
-    h("p", { class: "bubble-head" }, m.Mine ? p.Name.split(" ")[0] : bot, " ", h("time", {}, clock(m.At))), body);
+    h("p", { class: "bubble-head" }, m.Mine ? p.Name.split(" ")[0] + " " : "", h("time", {}, clock(m.At))), body);
 }
 
 function message(m) {
