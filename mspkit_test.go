@@ -85,10 +85,21 @@ func TestARedactedValueCannotSlipOut(t *testing.T) {
 	r := mspkit.Redact(secret)
 	require.Equal(t, secret, r.Reveal())
 	holder := struct{ Password mspkit.Redacted[string] }{r}
+	hidden := struct {
+		inside *struct{ password mspkit.Redacted[string] }
+		key    mspkit.Redacted[[]byte]
+		direct mspkit.Redacted[string]
+	}{&struct{ password mspkit.Redacted[string] }{r}, mspkit.Redact([]byte(secret)), r}
+	require.Empty(t, mspkit.Redacted[string]{}.Reveal())
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		require.NotContains(t, fmt.Sprintf(verb, r), secret, verb)
 		require.NotContains(t, fmt.Sprintf(verb, holder), secret, verb)
 		require.NotContains(t, fmt.Sprintf(verb, &holder), secret, verb)
+		for _, v := range []any{hidden, &hidden, *hidden.inside, hidden.inside, []any{hidden}} {
+			require.NotContains(t, fmt.Sprintf(verb, v), secret, "%s of a field that fmt cannot call methods of", verb)
+			require.NotContains(t, fmt.Sprintf(verb, v), "104 117 110", verb)
+			require.NotContains(t, fmt.Sprintf(verb, v), "68756e74657232", verb)
+		}
 		require.NotContains(t, fmt.Sprintf(verb, r), "68756e74657232", verb)
 	}
 	var log bytes.Buffer

@@ -15,13 +15,25 @@ const redacted = "[redacted]"
 // Redacted holds a value that must not appear in a log, an error or an encoding by accident: printing it
 // with any verb gives "[redacted]", and encoding it as JSON, text, binary or gob is an error. Use
 // [Redacted.Reveal] at the one place that needs the value; the name is easy to search for.
-type Redacted[T any] struct{ v T }
+//
+// Two of them are equal by == only where one is a copy of the other.
+type Redacted[T any] struct {
+	// fmt calls no method of a value in an unexported field: it prints what it finds there. Of a pointer to a pointer
+	// that is an address, whatever the verb; what a single pointer leads to it may print.
+	v **T
+}
 
 // Redact wraps v.
-func Redact[T any](v T) Redacted[T] { return Redacted[T]{v} }
+func Redact[T any](v T) Redacted[T] { return Redacted[T]{new(&v)} }
 
-// Reveal returns the value.
-func (r Redacted[T]) Reveal() T { return r.v }
+// Reveal returns the value; that of the zero Redacted is the zero value.
+func (r Redacted[T]) Reveal() T {
+	if r.v == nil {
+		var zero T
+		return zero
+	}
+	return **r.v
+}
 
 // String returns "[redacted]".
 func (Redacted[T]) String() string { return redacted }

@@ -36,20 +36,20 @@ func FuzzCardText(f *testing.F) {
 			},
 			Actions: []teamsapp.Action{teamsapp.Press{Title: two, Verb: "x", Data: map[string]string{"x": one}}, teamsapp.OpenURL{Title: one, URL: two}},
 		}
-		refuse(t, c)
+		refuseCard(t, c)
 		// What is refused for its place only must not hide the rest.
 		c.Locale, c.Actions[1] = "", teamsapp.OpenURL{Title: one, URL: "https://contoso.example"}
-		refuse(t, c)
+		refuseCard(t, c)
 		if s := spaceless(secret); strings.ContainsFunc(s, unicode.IsLetter) || strings.ContainsFunc(s, unicode.IsDigit) {
 			require.NotContains(t, spaceless(c.Text()), s, "the text gives the secret away")
 		}
 	})
 }
 
-// refuse checks that the card is refused with a reason or is sound.
-func refuse(t *testing.T, c *teamsapp.Card) {
+// refuseCard checks that the card is refused with a reason or is sound.
+func refuseCard(t *testing.T, c *teamsapp.Card) {
 	t.Helper()
-	b, err := json.Marshal(c)
+	b, err := c.JSON()
 	if verr := c.Validate(); verr != nil {
 		require.ErrorIs(t, err, mspkit.ErrInvalid)
 		return

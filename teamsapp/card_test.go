@@ -40,7 +40,7 @@ func fullCard() *teamsapp.Card {
 // readCard returns the card's JSON, as text and read again.
 func readCard(t testing.TB, c *teamsapp.Card) (string, map[string]any) {
 	t.Helper()
-	b, err := json.Marshal(c)
+	b, err := c.JSON()
 	require.NoError(t, err)
 	var m map[string]any
 	require.NoError(t, json.Unmarshal(b, &m))
@@ -335,7 +335,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 			require.Less(t, len(err.Error()), 1000, "the text itself is not in it")
 			require.NotContains(t, err.Error(), "516")
 			if tt.card != nil {
-				_, encoded := tt.card.MarshalJSON()
+				_, encoded := tt.card.JSON()
 				require.EqualError(t, encoded, err.Error())
 			}
 		})
@@ -365,7 +365,7 @@ func TestACardThatIsTooLargeIsAFault(t *testing.T) {
 	require.ErrorIs(t, err, teamsapp.ErrTooLarge)
 	require.ErrorIs(t, err, mspkit.ErrInvalid)
 	require.NoError(t, teamsapp.CheckCard(c, 100<<10))
-	_, err = json.Marshal(c)
+	_, err = c.JSON()
 	require.ErrorIs(t, err, teamsapp.ErrTooLarge)
 }
 
@@ -408,7 +408,7 @@ func TestPrintingACardShowsNoSecret(t *testing.T) {
 	}
 	jsonLog, textLog := slog.New(slog.NewJSONHandler(&out, nil)), slog.New(slog.NewTextHandler(&out, nil))
 	for _, log := range []*slog.Logger{jsonLog, textLog} {
-		log.Info("x", slog.Any("card", c), slog.Any("copy", *c), slog.Any("secret", s), slog.Any("pointer", &s), slog.Any("body", c.Body))
+		log.Info("x", slog.Any("card", c), slog.Any("copy", *c), slog.Any("secret", s), slog.Any("pointer", &s), slog.Any("body", c.Body), slog.Any("message", teamsapp.Message{Card: c}))
 	}
 	require.NotContains(t, out.String(), "15-16")
 	require.NotContains(t, out.String(), fmt.Sprintf("%x", "15-16"))
@@ -416,6 +416,8 @@ func TestPrintingACardShowsNoSecret(t *testing.T) {
 
 	_, err := json.Marshal(s)
 	require.ErrorIs(t, err, mspkit.ErrRedacted)
-	_, err = json.Marshal(*c)
-	require.ErrorIs(t, err, mspkit.ErrRedacted, "only a pointer to a card is the card for Teams")
+	for _, v := range []any{c, *c, teamsapp.Message{Card: c}, teamsapp.Reply{Card: c}} {
+		_, err = json.Marshal(v)
+		require.ErrorIs(t, err, mspkit.ErrRedacted, "only the method JSON shows what is in it")
+	}
 }

@@ -28,9 +28,14 @@ import (
 // obj is a JSON object; encoding/json sorts its names, so that equal cards are equal bytes.
 type obj = map[string]any
 
-// MarshalJSON returns the card as Teams takes it, with the secrets in it. The error says all that is wrong with it, as
+// JSON returns the card as Teams takes it, with the secrets in it. The error says all that is wrong with it, as
 // [Card.Validate] does.
-func (c *Card) MarshalJSON() ([]byte, error) { return c.encode(maxCard) }
+func (c *Card) JSON() ([]byte, error) { return c.encode(maxCard) }
+
+// MarshalJSON refuses: a logger would write the secrets of a card inside another value. Use [Card.JSON].
+func (c *Card) MarshalJSON() ([]byte, error) {
+	return nil, fmt.Errorf("teamsapp: a card is encoded by its method JSON: %w", mspkit.ErrRedacted)
+}
 
 // Size returns the number of bytes of the card as JSON, also where it is not valid.
 func (c *Card) Size() int {

@@ -78,7 +78,7 @@ func (c clientSecret) token(ctx context.Context, r tokenRequest) (botToken, erro
 func (f clientAssertion) token(ctx context.Context, r tokenRequest) (botToken, error) {
 	assertion, err := f(ctx)
 	if err != nil {
-		return botToken{}, &Error{Op: opToken, sentinel: ErrCredentials, advice: adviceOwnToken, cause: err}
+		return botToken{}, &Error{Op: opToken, sentinel: ErrCredentials, advice: adviceFunction, cause: err}
 	}
 	return r.post(ctx, "", url.Values{
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
@@ -89,7 +89,7 @@ func (f clientAssertion) token(ctx context.Context, r tokenRequest) (botToken, e
 func (f tokenFunc) token(ctx context.Context, r tokenRequest) (botToken, error) {
 	t, expires, err := f(ctx, r.tenant, r.scope)
 	if err != nil {
-		return botToken{}, &Error{Op: opToken, sentinel: ErrCredentials, advice: adviceOwnToken, cause: err}
+		return botToken{}, &Error{Op: opToken, sentinel: ErrCredentials, advice: adviceFunction, cause: err}
 	}
 	return newToken(t, expires)
 }
@@ -122,7 +122,7 @@ var tokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]+$`)
 
 func newToken(t string, expires time.Time) (botToken, error) {
 	if len(t) > maxToken || !tokenForm.MatchString(t) {
-		return botToken{}, &Error{Op: opToken, sentinel: ErrProtocol, advice: adviceOwnToken}
+		return botToken{}, &Error{Op: opToken, sentinel: ErrProtocol, advice: adviceFunction}
 	}
 	return botToken{value: mspkit.Redact(t), expires: expires}, nil
 }

@@ -2,7 +2,6 @@ package teamsapp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -170,7 +169,7 @@ func (b *Bot) handle(ctx context.Context, c *turnClaim, t Turn, h Handler, keepR
 	reply, err := h(hctx, t)
 	a := answer{Text: reply.Text}
 	if err == nil && reply.Card != nil {
-		a.Card, err = json.Marshal(reply.Card)
+		a.Card, err = reply.Card.JSON()
 	}
 	if err != nil {
 		b.log.ErrorContext(ctx, "teamsapp: a handler failed", slog.String("turn", t.ID), slog.String("verb", t.Verb), slog.Any("error", err))

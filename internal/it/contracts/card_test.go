@@ -3,7 +3,6 @@
 package contracts
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,7 +124,7 @@ func TestCardsKeepMicrosoftsSchema(t *testing.T) {
 	for name, card := range cards() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, err := json.Marshal(card)
+			b, err := card.JSON()
 			require.NoError(t, err)
 			doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
 			require.NoError(t, err)
@@ -138,7 +137,7 @@ func TestCardsKeepMicrosoftsSchema(t *testing.T) {
 func TestTheSchemaSeesBrokenCards(t *testing.T) {
 	t.Parallel()
 	schema := cardSchema(t)
-	good, err := json.Marshal(cards()["a verification request"])
+	good, err := cards()["a verification request"].JSON()
 	require.NoError(t, err)
 	for name, change := range map[string][2]string{
 		"an element of no type":    {`"type":"RichTextBlock"`, `"type":"RichText"`},
