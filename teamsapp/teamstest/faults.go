@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -176,14 +177,11 @@ func (s *Server) endless(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	out := http.NewResponseController(w)
 	_, err := io.WriteString(w, `{"id":"`)
+	more := strings.Repeat("0123456789abcdef", 512)
 	for err == nil {
-		for range 16 {
-			if _, err = io.WriteString(w, "0123456789abcdef"); err != nil {
-				break
-			}
-		}
+		_, err = io.WriteString(w, more)
 		_ = out.Flush()
-		if !s.wait(r, 5*time.Millisecond) {
+		if !s.wait(r, time.Millisecond) { // not to fill the memory of a client that reads it all
 			break
 		}
 	}
