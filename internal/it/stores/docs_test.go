@@ -17,16 +17,19 @@ func readDoc(t *testing.T, name string) string {
 	return string(raw)
 }
 
-// The guide shows a program that Example_integrate runs. A block that was changed in one place only is found here.
-func TestEveryBlockOfTheIntegrationGuideIsPartOfTheProgramThatRuns(t *testing.T) {
+// The guides show programs that Example_integrate and Example_teams run. A block that was changed in one place only is
+// found here.
+func TestEveryBlockOfTheGuidesIsPartOfTheProgramThatRuns(t *testing.T) {
 	t.Parallel()
-	program, err := os.ReadFile("integrate_example_test.go")
-	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)\n```go\n(.*?\n)```\n").FindAllStringSubmatch(readDoc(t, "integrate.md"), -1)
-	require.GreaterOrEqual(t, len(blocks), 9, "the blocks are not found")
-	for _, b := range blocks {
-		if !strings.Contains(string(program), "\n"+b[1]) { // require.Contains would print the whole program
-			t.Errorf("this block of docs/integrate.md is not in integrate_example_test.go:\n%s", b[1])
+	for guide, least := range map[string]int{"integrate": 9, "teams": 2} {
+		program, err := os.ReadFile(guide + "_example_test.go")
+		require.NoError(t, err)
+		blocks := regexp.MustCompile("(?s)\n```go\n(.*?\n)```\n").FindAllStringSubmatch(readDoc(t, guide+".md"), -1)
+		require.GreaterOrEqual(t, len(blocks), least, "the blocks of %s.md are not found", guide)
+		for _, b := range blocks {
+			if !strings.Contains(string(program), "\n"+b[1]) { // require.Contains would print the whole program
+				t.Errorf("this block of docs/%s.md is not in %s_example_test.go:\n%s", guide, guide, b[1])
+			}
 		}
 	}
 }
