@@ -81,7 +81,7 @@ func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 			require.NotContains(t, w.Body.String(), "dana@contoso.example", tc.url)
 		}
 	}
-	for path, want := range map[string]int{"/verify/v/x": http.StatusNotFound, "/twilio/status": http.StatusMethodNotAllowed, "/": http.StatusNotFound, "/api/state": http.StatusNotFound} {
+	for path, want := range map[string]int{"/verify/v/x": http.StatusNotFound, "/twilio/status": http.StatusMethodNotAllowed, botPath: http.StatusMethodNotAllowed, "/api/press": http.StatusNotFound, "/": http.StatusNotFound, "/api/state": http.StatusNotFound} {
 		w := httptest.NewRecorder()
 		a.outside.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8081"+path, nil))
 		require.Equal(t, want, w.Code, path)

@@ -77,6 +77,9 @@ func run(ctx context.Context) error {
 	if outside != nil {
 		fmt.Printf("\n  Point the proxy of %s at http://%s, which serves the callers' pages and the bot only.\n", cfg.publicURL, outside.Addr())
 	}
+	if cfg.realTeams {
+		fmt.Printf("\n  The messaging endpoint of your bot is %s%s.\n", cfg.publicURL, botPath)
+	}
 	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  Data in %s. %s\n  Ctrl-C ends it.\n\n", cfg.url, dir, cfg.describe())
 	return a.serve(ctx, l, outside)
 }
@@ -129,7 +132,11 @@ func (a *app) serve(ctx context.Context, l, outside net.Listener) error {
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer done()
 	for _, srv := range servers {
-		err = errors.Join(err, srv.Shutdown(grace))
+		down := srv.Shutdown(grace)
+		if errors.Is(down, context.DeadlineExceeded) { // browsers keep connections that they have not used yet
+			down = srv.Close()
+		}
+		err = errors.Join(err, down)
 	}
 	return errors.Join(err, <-background, a.close())
 }

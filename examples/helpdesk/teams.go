@@ -81,13 +81,15 @@ func (t *playedTeams) has(p person) bool {
 
 // install adds the app to p's Teams or removes it.
 func (t *playedTeams) install(ctx context.Context, p person, on bool) error {
+	change := t.person(p).Uninstall
+	if on {
+		change = t.person(p).Install
+	}
+	err := change(ctx) // the bot hears of it, and where it does not, it is done all the same
 	t.mu.Lock()
 	t.installed[p.Teams] = on
 	t.mu.Unlock()
-	if on {
-		return t.person(p).Install(ctx)
-	}
-	return t.person(p).Uninstall(ctx)
+	return err
 }
 
 // teamsChannel makes the bot and the way to reach people by it. After the service is there, [app.serveTeams] gives the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -105,9 +106,7 @@ func TestBadInputToThePersonsTeamsIsRefused(t *testing.T) {
 		"nothing to remove":  {"install", url.Values{"tenant": {"fabrikam"}, "person": {"omar"}, "on": {"false"}}, 422, "has no Teams"},
 	} {
 		fields := url.Values{"technician": {"jane"}, "tenant": {"contoso"}, "person": {"dana"}}
-		for k, v := range tc.fields {
-			fields[k] = v
-		}
+		maps.Copy(fields, tc.fields)
 		status, shown := post(t, a, tc.action, fields)
 		require.Equal(t, tc.status, status, "%s: %s", name, shown)
 		require.Contains(t, shown, tc.want, name)

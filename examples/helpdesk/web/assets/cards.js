@@ -128,16 +128,22 @@ const cards = (() => {
     return element("p", ["ac-unknown"], `${c.fallbackText || "This part cannot be shown here."} (${e.type})`);
   }
 
+  const known = ["Action.Execute", "Action.Submit", "Action.OpenUrl"];
+
   function buttons(list, c) {
     const row = element("div", ["ac-actions"]);
     for (const a of list || []) {
-      const shown = ["Action.Execute", "Action.Submit", "Action.OpenUrl"].includes(a.type) ? a : a.fallback;
-      if (!shown || shown === "drop") continue;
-      const b = element("button", ["ac-button", one("ac-", a.style, ["positive", "destructive"])], shown.title || "");
+      const shown = known.includes(a.type) ? a : a.fallback;
+      if (shown === "drop") continue;
+      if (!known.includes(shown?.type)) {
+        row.append(element("p", ["ac-unknown"], `${a.title || "A button"} (${a.type})`));
+        continue;
+      }
+      const b = element("button", ["ac-button", one("ac-", shown.style, ["positive", "destructive"])], shown.title || "");
       b.type = "button";
-      b.disabled = a.isEnabled === false;
-      if (a.type === "Action.OpenUrl") {
-        b.addEventListener("click", () => { if (/^https:\/\//i.test(a.url)) window.open(a.url, "_blank", "noopener"); });
+      b.disabled = shown.isEnabled === false;
+      if (shown.type === "Action.OpenUrl") {
+        b.addEventListener("click", () => { if (/^https:\/\//i.test(shown.url)) window.open(shown.url, "_blank", "noopener"); });
       } else {
         if (!c.first) c.first = b;
         b.addEventListener("click", () => press(shown, b, row, c));
@@ -154,13 +160,13 @@ const cards = (() => {
       if (bad.length) { bad[0].input.focus(); return; }
       for (const i of c.inputs) inputs[i.name] = i.input.value;
     }
-    const all = [...row.querySelectorAll("button")], before = all.map((b) => b.disabled);
-    for (const b of all) b.disabled = true;
+    const others = [...row.querySelectorAll("button")], before = others.map((b) => b.disabled);
+    for (const b of others) b.disabled = true;
     button.setAttribute("aria-busy", "true");
     try {
       await c.press(action.title || action.verb, inputs);
     } finally {
-      all.forEach((b, i) => { b.disabled = before[i]; });
+      others.forEach((b, i) => { b.disabled = before[i]; });
       button.removeAttribute("aria-busy");
     }
   }
