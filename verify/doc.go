@@ -16,14 +16,20 @@
 //		err = svc.Redeem(ctx, c.Proof, expect, "job-17") // nil once: now do it
 //	}
 //
-// The other way round, [Service.StartTechnician] lets the contact verify the technician.
+// The other way round, [Service.StartTechnician] lets the contact verify the technician, and [Service.Ask] answers a
+// contact who asks in their own chat.
+//
+// A way that cannot be reached fails over to the next that the policy allows, with a challenge of its own and the reason
+// kept ([Challenge.Failover]).
 //
 // # Security
 //
 // What the mailbox or phone receives is never enough to confirm: number match needs what the technician says. A
 // try is counted before it is compared. Codes and words are stored as MACs, names, addresses and links are
 // sealed, both under the host's key ring. Events hold ids only. "Not me" from a link needs the technician's
-// word and never freezes; without the word it is a hint. The limits in [Limits] have caps from
+// word and never freezes; without the word it is a hint. On a channel that knows who answers ([Authenticator], such as
+// Teams) there is no link: a challenge is bound to the address it went to, nobody else answers it whatever they hold,
+// and "not me" freezes at once. The limits in [Limits] have caps from
 // NIST SP 800-63B-4 that no setting can exceed.
 //
 // # Concurrency
@@ -48,7 +54,7 @@
 //	ErrNotFound        no such challenge in this tenant
 //	ErrNotPending      the challenge has ended
 //	ErrConflict        it changed in between, or an idempotency key was used twice
-//	ErrForbidden       the technician may not do this
+//	ErrForbidden       the technician may not do this, or the challenge was sent to somebody else
 //	ErrProof           the proof is not genuine or not for this
 //	ErrProofExpired    the proof was not redeemed in time
 //	ErrRedeemed        the proof was redeemed by somebody else
