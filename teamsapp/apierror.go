@@ -112,7 +112,7 @@ type meaning struct {
 	permanent bool
 }
 
-const adviceOwnToken = "Look into why the configured function gives no usable token for the bot."
+const adviceFunction = "Look into why the configured function gives no usable token for the bot."
 
 // meanings is what each sentinel asks of an administrator.
 var meanings = []meaning{

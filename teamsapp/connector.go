@@ -38,7 +38,8 @@ type connector struct {
 }
 
 func newConnector(app App, o Options) (*connector, error) {
-	c := &connector{app: app, o: o, pace: newPacer(o.TenantRate, time.Now)}
+	clock := time.Now
+	c := &connector{app: app, o: o, pace: newPacer(o.TenantRate, clock)}
 	c.key = tokenKey{tenant: app.TenantID, scope: o.Cloud.Scope}
 	if app.MultiTenant {
 		c.key.tenant = o.Cloud.SharedTenant
@@ -100,10 +101,11 @@ func (c *connector) do(ctx context.Context, r request) (string, error) {
 	if c.o.InsecureLoopback && !loopbackHost(base.Hostname()) {
 		return "", fmt.Errorf("%s: not loopback: %w", r.op, ErrServiceURL)
 	}
-	target := base.String() + "/v3/conversations"
+	segments := []string{base.String() + "/v3/conversations"}
 	for _, s := range r.path {
-		target += "/" + escape(s)
+		segments = append(segments, escape(s))
 	}
+	target := strings.Join(segments, "/")
 	// Before the place in the queue is taken: a wait for the token would bring many requests together later.
 	if _, err := c.token(ctx); err != nil {
 		return "", fmt.Errorf("%s: %w", r.op, err)

@@ -86,7 +86,7 @@ func TestEveryRefusalHasACauseAndAnAdvice(t *testing.T) {
 			resp := &http.Response{StatusCode: tc.status, Header: http.Header{"Ms-Cv": {"aB1+/=.0 <Ann>"}, "Retry-After": {"3"}}}
 			e := teamsapp.ReadError(tc.op, resp, []byte(tc.body), time.Now())
 			for _, s := range teamsapp.Sentinels() {
-				require.Equal(t, s == tc.want, errors.Is(e, s), s)
+				require.Equal(t, errors.Is(s, tc.want), errors.Is(e, s), s)
 			}
 			require.Equal(t, tc.code, e.Code)
 			require.Equal(t, tc.status, e.Status)
@@ -122,7 +122,7 @@ func TestEverySentinelOfACallIsExplained(t *testing.T) {
 
 func TestALongCorrelationIDIsCut(t *testing.T) {
 	t.Parallel()
-	resp := &http.Response{StatusCode: 400, Header: http.Header{"Ms-Cv": {strings.Repeat("x", 5000)}}}
+	resp := &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{"Ms-Cv": {strings.Repeat("x", 5000)}}}
 	require.Len(t, teamsapp.ReadError("send", resp, nil, time.Now()).CorrelationID, 128)
 }
 

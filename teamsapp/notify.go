@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -194,6 +195,6 @@ func (b *Bot) learn(ctx context.Context, tenant mspkit.TenantID, u User, change 
 		err = b.saveReference(ctx, tenant, u, ref)
 	}
 	if err != nil {
-		b.log.WarnContext(ctx, "teamsapp: what is known of a conversation could not be stored", "error", err)
+		b.log.WarnContext(ctx, "teamsapp: what is known of a conversation could not be stored", slog.Any("error", err))
 	}
 }

@@ -97,15 +97,13 @@ func TestNoChatIsBegunByObjectIDWhereThatIsTurnedOff(t *testing.T) {
 
 func TestAForgottenChatIsBegunAgainOnce(t *testing.T) {
 	t.Parallel()
-	gone := func(path string) func(int, seen) *http.Response {
-		return func(_ int, s seen) *http.Response {
-			if strings.HasSuffix(s.path, path) {
-				return refused(404, "ConversationNotFound")
-			}
-			return nil
+	gone := func(s seen, path string) *http.Response {
+		if strings.HasSuffix(s.path, path) {
+			return refused(404, "ConversationNotFound")
 		}
+		return nil
 	}
-	f := &wire{answer: gone(escConversation + "/activities")}
+	f := &wire{answer: func(_ int, s seen) *http.Response { return gone(s, escConversation+"/activities") }}
 	b := outBot(t, f)
 	know(t, b, teamsapp.Known{Member: outMember, Conversation: outConversation})
 	_, err := b.Notify(t.Context(), toUser(teamsapp.Message{Text: "hi"}))
@@ -113,14 +111,14 @@ func TestAForgottenChatIsBegunAgainOnce(t *testing.T) {
 	require.Equal(t, []string{routeSend, routeCreate, routeNew}, f.routes())
 	require.Equal(t, "a:new", known(t, b).Conversation)
 
-	f = &wire{answer: gone("/activities")}
+	f = &wire{answer: func(_ int, s seen) *http.Response { return gone(s, "/activities") }}
 	b = outBot(t, f)
 	know(t, b, teamsapp.Known{Member: outMember, Conversation: outConversation})
 	_, err = b.Notify(t.Context(), toUser(teamsapp.Message{Text: "hi"}))
 	require.ErrorIs(t, err, teamsapp.ErrConversationGone)
 	require.Equal(t, []string{routeSend, routeCreate, routeNew}, f.routes())
 
-	f = &wire{answer: gone("")}
+	f = &wire{answer: func(_ int, s seen) *http.Response { return gone(s, "") }}
 	b = outBot(t, f)
 	know(t, b, teamsapp.Known{Member: outMember, Conversation: outConversation})
 	_, err = b.Notify(t.Context(), toUser(teamsapp.Message{Text: "hi"}))

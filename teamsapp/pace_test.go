@@ -2,8 +2,8 @@ package teamsapp_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,14 +46,14 @@ func most(at []time.Duration, per time.Duration) int {
 	return best
 }
 
-func own(i int) string { return fmt.Sprint(i) }
+func own(i int) string { return strconv.Itoa(i) }
 
 func same(int) string { return "thread" }
 
 func TestATenantGetsItsRateAndNotMore(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{30, 31, 300, 1000} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				at := admitted(t, teamsapp.NewPacer(30), n, own)
