@@ -167,7 +167,7 @@ func (a *authenticator) bind(c caller, act *activity) error {
 		return forbidden("service URL is not trusted")
 	}
 	// Since 2025 the path may name the customer's tenant.
-	for _, segment := range strings.Split(u.Path, "/") {
+	for segment := range strings.SplitSeq(u.Path, "/") {
 		if id, err := guid(segment); err == nil && id != act.tenant {
 			return forbidden("service URL of another tenant")
 		}

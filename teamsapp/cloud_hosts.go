@@ -59,7 +59,7 @@ func plainURL(s string) (*url.URL, error) {
 	if !plainHost(u.Hostname()) {
 		return nil, bad
 	}
-	for _, segment := range strings.Split(u.Path, "/") {
+	for segment := range strings.SplitSeq(u.Path, "/") {
 		if segment == "." || segment == ".." {
 			return nil, bad
 		}
@@ -80,7 +80,7 @@ func plainHost(host string) bool {
 	if len(host) > 253 {
 		return false
 	}
-	for _, label := range strings.Split(host, ".") {
+	for label := range strings.SplitSeq(host, ".") {
 		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			return false
 		}

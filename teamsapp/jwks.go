@@ -65,7 +65,7 @@ type keySet struct {
 	current  atomic.Pointer[keyMap]
 
 	mu     sync.Mutex
-	flight   *keyFlight
+	flight *keyFlight
 	next   time.Time // the earliest time of the next question
 }
 
