@@ -17,16 +17,16 @@ var failures = []struct {
 	reason    string
 	permanent bool
 }{
-	{teamsapp.ErrNotInstalled, "the app is not installed in Teams for this person, install it for them or use another way", true},
-	{teamsapp.ErrBlockedByUser, "the person has blocked the bot in Teams, ask them to unblock it or use another way", true},
+	{teamsapp.ErrNotInstalled, "the app is not installed in Teams for this person", true},
+	{teamsapp.ErrBlockedByUser, "the person has blocked the bot in Teams", true},
 	{teamsapp.ErrBlockedByAdmin, "the client's administrator has blocked the app in Teams", true},
 	{teamsapp.ErrUnknownTenant, foreignTenant, true},
 	{teamsapp.ErrCredentials, "Microsoft refused the bot's credentials, an administrator must look at them", true},
 	{teamsapp.ErrServiceURL, "the chat is at an address that is not one of Microsoft's, an administrator must look at it", true},
 	{teamsapp.ErrCloud, "the bot is set up for another Microsoft cloud or tenant, an administrator must look at it", true},
 	{teamsapp.ErrTooLarge, "the card is larger than Teams takes", true},
-	{teamsapp.ErrConversationGone, "the chat with this person is gone, try again", false},
-	{teamsapp.ErrThrottled, "Teams takes no more messages right now, try again in a minute", false},
+	{teamsapp.ErrConversationGone, "the chat with this person is gone", false},
+	{teamsapp.ErrThrottled, "Teams takes no more messages right now", false},
 	{teamsapp.ErrProtocol, "Teams' answer was not understood, it is not known whether the card arrived", false},
 	{context.DeadlineExceeded, "Teams did not answer in time, it is not known whether the card arrived", false},
 	{context.Canceled, "sending was cancelled", false},
