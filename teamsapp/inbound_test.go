@@ -547,11 +547,13 @@ func TestATurnIsBoundedAndSurvivesAHangUp(t *testing.T) {
 	r := newRig(t, func(o *teamsapp.Options) { o.HandleTimeout = 7 * time.Second })
 	ctx, hangUp := context.WithCancel(t.Context())
 	defer hangUp()
+	handled := 0
 	r.Handle("approve", func(hctx context.Context, _ teamsapp.Turn) (teamsapp.Reply, error) {
 		end, ok := hctx.Deadline()
 		require.True(t, ok)
 		require.WithinDuration(t, time.Now().Add(7*time.Second), end, 5*time.Second)
 		hangUp()
+		handled++
 		return teamsapp.Reply{Text: "kept"}, hctx.Err()
 	})
 	raw, err := json.Marshal(r.execute("1", "approve", nil))
@@ -562,6 +564,7 @@ func TestATurnIsBoundedAndSurvivesAHangUp(t *testing.T) {
 	r.ServeHTTP(httptest.NewRecorder(), req)
 	// Teams asks again and gets what was decided then.
 	require.JSONEq(t, `"kept"`, string(readInvoke(t, r.deliver(t, raw)).Value))
+	require.Equal(t, 1, handled)
 }
 
 func TestNothingOfAPersonIsLogged(t *testing.T) {

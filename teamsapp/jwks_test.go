@@ -112,6 +112,13 @@ func TestWithoutAnyKeysNothingIsJudged(t *testing.T) {
 	}
 }
 
+func TestGoodKeysOfAnotherOriginAreNotBelieved(t *testing.T) {
+	t.Parallel()
+	r, other := newRig(t, nil), newMicrosoft(t)
+	r.ms.set(func() { r.ms.jwksURI = other.URL + "/v1/keys" }) // the very same keys, on another port
+	require.Equal(t, 503, r.with(t, "one"))
+}
+
 func TestGoodKeysAreTakenFromAmongBadOnes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
