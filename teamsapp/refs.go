@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/mspkit/mspkit"
 )
@@ -22,7 +23,9 @@ type reference struct {
 	Removed bool   `json:"-"`
 }
 
-func (b *Bot) key(tenant mspkit.TenantID, u User) Key { return Key{Bot: b.app.ID, Tenant: tenant, User: u} }
+func (b *Bot) key(tenant mspkit.TenantID, u User) Key {
+	return Key{Bot: b.app.ID, Tenant: tenant, User: u}
+}
 
 // reference returns what is known of u; an unknown person is the zero reference. One that does not open (a key that is
 // gone, a record that was moved) counts as unknown, because it can be learned again.
@@ -41,7 +44,7 @@ func (b *Bot) reference(ctx context.Context, tenant mspkit.TenantID, u User) (re
 		err = json.Unmarshal(plain, &ref)
 	}
 	if err != nil {
-		b.log.WarnContext(ctx, "teamsapp: a conversation reference does not open and is learned again", "error", err)
+		b.log.WarnContext(ctx, "teamsapp: a conversation reference does not open and is learned again", slog.Any("error", err))
 		return reference{}, nil
 	}
 	ref.Removed = r.Removed

@@ -59,7 +59,7 @@ func guid(s string) (string, error) {
 
 // Message is what the bot says: a text, a card, or a text with a card.
 type Message struct {
-	// Text is plain text; it is escaped, so that Teams draws no link or format from it.
+	// Text is sent as plain text, which has no formats. A client may still make a link of what looks like one.
 	Text string
 	Card *Card
 	// Silent sends without a notification on the person's devices.

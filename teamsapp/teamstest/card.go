@@ -182,7 +182,7 @@ func (c Content) action(name string, old bool) (node, error) {
 	var found node
 	c.walk(func(e node) {
 		kind := e.text("type")
-		if found != nil || !strings.HasPrefix(kind, "Action.") {
+		if found != nil || name == "" || !strings.HasPrefix(kind, "Action.") {
 			return
 		}
 		data, _ := e["data"].(map[string]any)
