@@ -186,9 +186,10 @@ func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	keys := make([]map[string]any, 0, len(s.keys))
-	for _, k := range s.keys {
+	published := slices.Clone(s.keys)
+	s.mu.Unlock()
+	keys := make([]map[string]any, 0, len(published))
+	for _, k := range published {
 		jwk := map[string]any{
 			"kty": "RSA", "use": "sig", "kid": k.id, "x5t": k.id, "e": "AQAB", "n": base64.RawURLEncoding.EncodeToString(k.key.N.Bytes()),
 		}
