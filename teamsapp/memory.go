@@ -3,6 +3,7 @@ package teamsapp
 import (
 	"bytes"
 	"cmp"
+	"container/heap"
 	"context"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ type Memory struct {
 	records []*Record // by compareKeys
 	claims  map[string]claimed
 	owned   map[string][]string // by owner, the keys it has
+	ends    ends                // of all keys, and of some that were dropped since
 	sweepAt int                 // at so many keys Claim looks for those that are not remembered
 }
 
@@ -24,6 +26,25 @@ type claimed struct {
 	owner             string
 	until, leaseUntil time.Time
 	reply             []byte // never changed in place; nil is none
+}
+
+// end says until when a key was to be remembered when it was claimed.
+type end struct {
+	until time.Time
+	key   string
+}
+
+// ends is a heap, the earliest first.
+type ends []end
+
+func (e ends) Len() int           { return len(e) }
+func (e ends) Less(i, j int) bool { return e[i].until.Before(e[j].until) }
+func (e ends) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+func (e *ends) Push(x any)        { *e = append(*e, x.(end)) } //nolint:forcetypeassert // only Claim pushes
+func (e *ends) Pop() any {
+	last := (*e)[len(*e)-1]
+	*e = (*e)[:len(*e)-1]
+	return last
 }
 
 // leastSweep is how many keys may lie around without being looked at.
@@ -145,10 +166,11 @@ func (m *Memory) Claim(ctx context.Context, c Claim, now time.Time) (Claimed, er
 		m.drop(k.Key)
 		m.claims[k.Key] = claimed{owner: c.Owner, until: k.Until, leaseUntil: c.LeaseUntil}
 		m.owned[c.Owner] = append(m.owned[c.Owner], k.Key)
+		heap.Push(&m.ends, end{k.Until, k.Key})
 	}
-	if len(m.claims) >= m.sweepAt {
-		m.sweep(now, len(m.claims))
-		m.sweepAt = max(leastSweep, 2*len(m.claims))
+	if len(m.ends) >= m.sweepAt {
+		m.sweep(now, len(m.ends))
+		m.sweepAt = max(leastSweep, 2*len(m.ends))
 	}
 	return Claimed{Mine: true}, nil
 }
@@ -167,12 +189,11 @@ func (m *Memory) drop(key string) {
 // sweep drops up to limit keys that are not remembered at now. The caller holds the lock.
 func (m *Memory) sweep(now time.Time, limit int) int {
 	n := 0
-	for key, c := range m.claims {
-		if n >= limit {
-			break
-		}
-		if !c.until.After(now) {
-			m.drop(key)
+	for n < limit && len(m.ends) > 0 && !m.ends[0].until.After(now) {
+		e, _ := heap.Pop(&m.ends).(end)
+		// Meanwhile it may have been dropped, or claimed again for longer.
+		if c, known := m.claims[e.key]; known && !c.until.After(now) {
+			m.drop(e.key)
 			n++
 		}
 	}

@@ -295,9 +295,8 @@ func TestFailoverStaysWithinThePolicyAndTheRequest(t *testing.T) {
 
 func TestACardThatArrivedAllTheSameCounts(t *testing.T) {
 	t.Parallel()
-	w, ch := newChatWorld(t)
-	slow := &answered{chat: ch}
-	w, _ = newChatWorld(t, func(w *world, o *verify.Options) {
+	slow := &answered{chat: &chat{repainting: &repainting{outbox: &outbox{assurance: verify.AssuranceTeams}}}}
+	w, _ := newChatWorld(t, func(w *world, o *verify.Options) {
 		slow.w = w
 		o.Channels["chat"] = slow
 	})
