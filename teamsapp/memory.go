@@ -40,7 +40,7 @@ type ends []end
 func (e ends) Len() int           { return len(e) }
 func (e ends) Less(i, j int) bool { return e[i].until.Before(e[j].until) }
 func (e ends) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *ends) Push(x any)        { *e = append(*e, x.(end)) } //nolint:forcetypeassert // only Claim pushes
+func (e *ends) Push(x any)        { *e = append(*e, x.(end)) } //nolint:errcheck,forcetypeassert // only Claim pushes
 func (e *ends) Pop() any {
 	last := (*e)[len(*e)-1]
 	*e = (*e)[:len(*e)-1]

@@ -111,7 +111,7 @@ func dumped(t *testing.T, db *sql.DB, table string) string {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), `SELECT * FROM mspkit_teamsapp_`+table)
 	require.NoError(t, err)
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	names, err := rows.Columns()
 	require.NoError(t, err)
 	var dump strings.Builder
