@@ -1,0 +1,89 @@
+package browser_test
+
+import (
+	"bufio"
+	"context"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+var ready = regexp.MustCompile(`Helpdesk is ready:\s+(http://\S+)`)
+
+// helpdesk builds and starts examples/helpdesk as a newcomer does, and returns its address.
+func helpdesk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "helpdesk")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/mspkit/mspkit/examples/helpdesk").CombinedOutput()
+	require.NoError(t, err, string(out))
+	ctx, stop := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, program, "-addr", "127.0.0.1:0", "-data", filepath.Join(dir, "data"))
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	pipe, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		stop()
+		_ = cmd.Wait() // it was told to end
+	})
+	for lines := bufio.NewScanner(pipe); lines.Scan(); {
+		if m := ready.FindStringSubmatch(lines.Text()); m != nil {
+			return m[1]
+		}
+	}
+	require.FailNow(t, "the helpdesk did not start")
+	return ""
+}
+
+// until waits for something that the page does by itself.
+func (b *tab) until(what, expression string) {
+	b.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !eval[bool](b, "!!("+expression+")") {
+		if time.Now().After(deadline) {
+			require.FailNow(b, "waited for "+what, "the page says: %s", eval[string](b, "document.body.innerText"))
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// press clicks the first button of a part of the page whose text begins so.
+func (b *tab) press(part, text string) {
+	b.Helper()
+	b.until(text, `[...document.querySelectorAll("`+part+` button")].some((e) => e.innerText.trim().startsWith("`+text+`"))`)
+	eval[bool](b, `[...document.querySelectorAll("`+part+` button")].find((e) => e.innerText.trim().startsWith("`+text+`")).click(), true`)
+}
+
+// The newcomer's way through the example: Verify, read the number, type it into the card that is drawn on the phone.
+func TestTheHelpdeskIsPlayedWithACard(t *testing.T) {
+	t.Parallel()
+	b := newTab(t)
+	b.open(helpdesk(t))
+	b.until("the contacts", `document.querySelector("#people button")`)
+	b.press("#desk", "Verify")
+	const field = `document.querySelector("#devices input[type=tel], #devices .ac-card input, #devices input[required]")`
+	b.until("the card", field)
+	number := eval[string](b, `fetch("/api/state?technician=jane&person=dana").then((r) => r.json()).then((s) => s.person.History[0].Number)`)
+	require.Len(t, number, 3)
+	require.NotContains(t, eval[string](b, `document.querySelector("#devices").innerText`), number, "the number is the technician's to say")
+
+	// What is being typed survives the page's asking for news.
+	eval[bool](b, field+".focus(), true")
+	b.run(chromedp.KeyEvent(number[:1]))
+	time.Sleep(2500 * time.Millisecond) // two of its questions
+	b.run(chromedp.KeyEvent(number[1:]))
+	require.Equal(t, number, eval[string](b, field+".value"))
+
+	b.press("#devices", "Confirm")
+	b.until("the green shield", `document.querySelector("#desk").innerText.includes("Verified by Teams with number match")`)
+	b.until("the outcome on the card", `document.querySelector("#devices").innerText.includes("Thank you, it is confirmed")`)
+	require.False(t, eval[bool](b, "!!"+field), "the field is gone")
+	b.quiet()
+}
