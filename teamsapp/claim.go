@@ -21,8 +21,9 @@ const (
 	// leaseSpare is what a lease lasts beyond the time that a handler has, for storing the reply.
 	leaseSpare = 5 * time.Second
 
-	waitStep = 100 * time.Millisecond
-	waitMost = 3 * time.Second
+	waitStep     = 100 * time.Millisecond
+	waitStepMost = 800 * time.Millisecond
+	waitMost     = 3 * time.Second
 	// answerTimeout bounds what follows a handler, which goes on when Teams has hung up.
 	answerTimeout = leaseSpare
 
@@ -42,6 +43,7 @@ type answer struct {
 type turnClaim struct {
 	b     *Bot
 	claim Claim
+	ids   int // how many of its keys name the delivery
 	place []string
 	done  bool
 }
@@ -53,6 +55,7 @@ func (b *Bot) newClaim(t *Turn, p *press) *turnClaim {
 	c.claim.Owner = token.Random()
 	c.claim.LeaseUntil = now.Add(b.o.HandleTimeout + leaseSpare)
 	c.add(now.Add(rememberTurn), "id", t.User.TenantID, t.Message.Conversation, t.ID)
+	c.ids = len(c.claim.Keys)
 	if p != nil {
 		// Remembered as long as it may be at work: a second press meanwhile must find it.
 		until := now.Add(max(rememberPress, b.o.HandleTimeout+leaseSpare))
@@ -105,6 +108,7 @@ func (c *turnClaim) take(ctx context.Context) (mine bool, done *answer, err erro
 	if len(got.Reply) == 0 {
 		return false, nil, nil
 	}
+	c.merge(ctx, got.Reply, now)
 	plain, err := c.b.replies.Open(got.Reply, c.place...)
 	done = &answer{}
 	if err == nil {
@@ -118,18 +122,34 @@ func (c *turnClaim) take(ctx context.Context) (mine bool, done *answer, err erro
 	return false, done, nil
 }
 
+// merge remembers the delivery of a press that was answered under another id, for as long as any delivery: what it says
+// is forgotten earlier.
+func (c *turnClaim) merge(ctx context.Context, reply []byte, now time.Time) {
+	if c.ids == len(c.claim.Keys) {
+		return
+	}
+	own := Claim{Owner: token.Random(), Keys: c.claim.Keys[:c.ids], LeaseUntil: c.claim.LeaseUntil}
+	got, err := c.b.store.Claim(ctx, own, now)
+	if err == nil && got.Mine {
+		err = c.b.store.Answer(ctx, own.Owner, reply, now)
+	}
+	if err != nil {
+		c.b.log.WarnContext(ctx, "teamsapp: a repeated press was not remembered", slog.Any("error", err))
+	}
+}
+
 // wait polls for the answer of whoever is at work. The error is [errHandledElsewhere] where that takes too long, and
 // errFailed where that one has failed or is gone: then the person is asked to try again, for this delivery ends here.
 func (c *turnClaim) wait(ctx context.Context) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, waitMost)
 	defer cancel()
-	tick := time.NewTicker(waitStep)
-	defer tick.Stop()
-	for {
+	for pause := waitStep; ; pause = min(2*pause, waitStepMost) {
+		again := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
+			again.Stop()
 			return nil, errHandledElsewhere
-		case <-tick.C:
+		case <-again.C:
 		}
 		mine, done, err := c.take(ctx)
 		switch {

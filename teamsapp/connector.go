@@ -44,7 +44,7 @@ func newConnector(app App, o Options) (*connector, error) {
 	if app.MultiTenant {
 		c.key.tenant = o.Cloud.SharedTenant
 	}
-	if app.Credential == nil {
+	if app.Credential == nil || o.InsecureLoopback { // an emulator is told no secret: anything on this machine may be one
 		return c, nil
 	}
 	var errs []error
@@ -112,7 +112,7 @@ func (c *connector) do(ctx context.Context, r request) (string, error) {
 	}
 	for first := true; ; first = false {
 		if err := c.pace.wait(ctx, r.tenant, r.thread, !first); err != nil {
-			return "", fmt.Errorf("%s: wait for Teams' limits: %w", r.op, err)
+			return "", notSent(r.op, err)
 		}
 		t, err := c.token(ctx)
 		if err != nil {
@@ -125,6 +125,18 @@ func (c *connector) do(ctx context.Context, r request) (string, error) {
 		}
 		c.tokens.drop(c.key, t) // revoked, perhaps; a new one tells
 	}
+}
+
+// notSent is the error of a request that Teams' limits kept from going out.
+func notSent(op string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: wait for Teams' limits: %w", op, err)
+	}
+	e := &Error{Op: op, sentinel: ErrThrottled, cause: err}
+	if held, ok := errors.AsType[*heldError](err); ok {
+		e.RetryAfter = held.free
+	}
+	return e
 }
 
 // try is one call with one token, and its repeats.
@@ -189,7 +201,10 @@ func (c *connector) client(r request, base *url.URL) (*http.Client, error) {
 
 func transportFault(op string, err error) error {
 	e := &Error{Op: op, sentinel: ErrUnavailable, cause: err}
+	held, isHeld := errors.AsType[*heldError](err)
 	switch {
+	case isHeld:
+		e.sentinel, e.RetryAfter = ErrThrottled, held.free
 	case errors.Is(err, httpx.ErrOrigin):
 		e.sentinel = ErrServiceURL
 	case errors.Is(err, httpx.ErrRedirect):

@@ -197,13 +197,23 @@ func TestTheTokenGoesNowhereElse(t *testing.T) {
 	}
 	for _, u := range foreign {
 		f := &wire{}
-		b := outBot(t, f)
-		know(t, b, teamsapp.Known{Member: outMember, Conversation: outConversation, ServiceURL: u})
+		b := outBot(t, f, func(_ *teamsapp.App, o *teamsapp.Options) { o.Cloud.ServiceURL = u })
+		know(t, b, teamsapp.Known{Member: outMember, Conversation: outConversation})
 		_, err := b.Notify(t.Context(), toUser(teamsapp.Message{Text: "hi"}))
 		require.ErrorIs(t, err, teamsapp.ErrServiceURL, u)
 		require.ErrorIs(t, b.Delete(t.Context(), outRef), teamsapp.ErrServiceURL)
 		require.Empty(t, f.seen(), u)
 		require.Empty(t, f.tokens, u)
+
+		// What an emulator or a former cloud left behind does not make a person unreachable.
+		f = &wire{}
+		b = outBot(t, f)
+		know(t, b, teamsapp.Known{Member: outMember, Conversation: outConversation, ServiceURL: u})
+		_, err = b.Notify(t.Context(), toUser(teamsapp.Message{Text: "hi"}))
+		require.NoError(t, err, u)
+		for _, s := range f.seen() {
+			require.Equal(t, strings.TrimSuffix(outCloud().ServiceURL, "/"), "https://"+s.host+strings.TrimSuffix(s.path, "/v3/conversations/"+escConversation+"/activities"), u)
+		}
 	}
 	f := &wire{}
 	b := outBot(t, f)
@@ -223,7 +233,15 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 
 func TestAnEmulatorIsReachedOnLoopbackOnlyAndWithoutAToken(t *testing.T) {
 	t.Parallel()
-	loopback := func(a *teamsapp.App, o *teamsapp.Options) { a.Credential, o.InsecureLoopback = nil, true }
+	for _, credential := range []teamsapp.Credential{nil, outApplication().Credential} {
+		testEmulator(t, credential)
+	}
+}
+
+// testEmulator: the token of a real bot stays here as well, because anything on this machine can name a service URL.
+func testEmulator(t *testing.T, credential teamsapp.Credential) {
+	t.Helper()
+	loopback := func(a *teamsapp.App, o *teamsapp.Options) { a.Credential, o.InsecureLoopback = credential, true }
 	f := &wire{}
 	b := outBot(t, f, loopback)
 	for _, u := range []string{"http://127.0.0.1:9000/x", "http://localhost:9000/x/", "http://[::1]:9000/x"} {

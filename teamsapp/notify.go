@@ -113,8 +113,9 @@ func (b *Bot) failed(ctx context.Context, p placed, err error) error {
 	return fmt.Errorf("teamsapp: %w", err)
 }
 
+// serviceURL is the last one seen, unless it is of an emulator or a cloud that this bot was moved away from.
 func (b *Bot) serviceURL(ref reference) string {
-	if ref.ServiceURL != "" {
+	if _, err := b.o.trusted(ref.ServiceURL); err == nil {
 		return ref.ServiceURL
 	}
 	return b.o.Cloud.ServiceURL

@@ -26,7 +26,8 @@ func widen(ws ...window) []window {
 }
 
 // pacer keeps requests within Teams' limits. Each tenant has a queue: repeats go first, because somebody has waited
-// for them already, then whoever came first and whose conversation admits them. It runs on the real clock and not on
+// for them already, then whoever must be done first by the deadline of their context, so that news for everybody do not
+// hold up a card for somebody on the phone, then whoever came first; each as their conversation admits them. It runs on the real clock and not on
 // Options.Now, since it waits for somebody else's. Between calls there is nothing but a timer while somebody waits.
 type pacer struct {
 	tenantWindows []window
@@ -61,6 +62,7 @@ type lane struct {
 
 type waiter struct {
 	thread *meter
+	until  time.Time     // the deadline of its context, or far away
 	ready  chan struct{} // closed when its turn has come
 	queue  *list.List
 	place  *list.Element // nil when its turn has come
@@ -74,12 +76,18 @@ func (p *pacer) wait(ctx context.Context, tenant, thread string, repeat bool) er
 	p.mu.Lock()
 	p.sweep()
 	l := p.lane(tenant)
-	w := &waiter{thread: p.thread(tenant, thread), ready: make(chan struct{}), queue: &l.firsts}
+	w := &waiter{thread: p.thread(tenant, thread), ready: make(chan struct{}), queue: &l.firsts, until: farAway}
 	if repeat {
 		w.queue = &l.repeats
 	}
-	w.place = w.queue.PushBack(w)
-	w.thread.users++
+	if deadline, ok := ctx.Deadline(); ok {
+		w.until = deadline
+		if free := w.thread.free(threadWindows) - p.now().Sub(p.start); free > 0 && p.now().Add(free).After(deadline) {
+			p.mu.Unlock()
+			return &heldError{free}
+		}
+	}
+	w.join()
 	p.pump(l)
 	p.mu.Unlock()
 
@@ -96,6 +104,27 @@ func (p *pacer) wait(ctx context.Context, tenant, thread string, repeat bool) er
 	w.leave()
 	p.pump(l) // the timer may have been for w alone
 	return ctx.Err()
+}
+
+// farAway is later than every deadline.
+var farAway = time.Unix(1<<40, 0)
+
+// heldError means that a conversation is held for longer than the caller has.
+type heldError struct{ free time.Duration }
+
+func (t *heldError) Error() string { return "the conversation is held for " + t.free.String() }
+
+// join stands behind everybody who must be done no later.
+func (w *waiter) join() {
+	w.thread.users++
+	before := w.queue.Back()
+	for ; before != nil; before = before.Prev() {
+		if other := before.Value.(*waiter); !other.until.After(w.until) { //nolint:errcheck,forcetypeassert // nothing else is put there
+			w.place = w.queue.InsertAfter(w, before)
+			return
+		}
+	}
+	w.place = w.queue.PushFront(w)
 }
 
 func (w *waiter) leave() {

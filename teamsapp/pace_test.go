@@ -177,6 +177,44 @@ func TestRepeatsGoBeforeTheQueue(t *testing.T) {
 	})
 }
 
+func TestWhoMustBeDoneSoonerGoesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := teamsapp.NewPacer(30)
+		var wg sync.WaitGroup
+		for i := range 600 { // news for everybody, in no hurry
+			wg.Go(func() {
+				if err := p.Wait(t.Context(), "tenant", "news"+strconv.Itoa(i), false); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		for _, within := range []time.Duration{15 * time.Second, 10 * time.Second} {
+			ctx, cancel := context.WithTimeout(t.Context(), within)
+			began := time.Now()
+			require.NoError(t, p.Wait(ctx, "tenant", "dana"+within.String(), false), "somebody is on the phone")
+			require.LessOrEqual(t, time.Since(began), 1100*time.Millisecond)
+			cancel()
+		}
+		wg.Wait()
+	})
+}
+
+func TestWhoseTimeIsTooShortIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := teamsapp.NewPacer(30)
+		p.Hold("tenant", "thread", time.Minute)
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		require.ErrorContains(t, p.Wait(ctx, "tenant", "thread", false), "the conversation is held for 1m0s")
+		require.Zero(t, time.Since(began))
+		require.NoError(t, p.Wait(ctx, "tenant", "another", false))
+	})
+}
+
 func TestAHeldThreadWaitsAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

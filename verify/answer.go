@@ -200,7 +200,8 @@ func (s *Service) deny(ctx context.Context, d Denial) (Result, error) {
 		if !r.AnsweredBy(from) {
 			return Result{}, errNotAddressed
 		}
-		if e := r.Effective(sub, now); e == StatePending || e == StateFailed && r.State == StatePending {
+		// Frozen, locked and out of tries are pending too: they end by themselves, and the challenge must not go on then.
+		if r.State == StatePending && r.Effective(sub, now) != StateExpired {
 			r, err = s.store.Finish(ctx, d.Ref, r.Version, Outcome{
 				State: StateDenied, Stamp: stamp(EventDenied, ByCaller, "pressed on an authenticated channel"),
 				FreezeUntil: until, FreezeStamp: stamp(EventFrozen, ByCaller, "not me"),

@@ -255,9 +255,13 @@ func TestAProofIsBoundAndRedeemedOnceWithinTenMinutes(t *testing.T) {
 		change(&e)
 		require.ErrorIs(t, w.Redeem(ctx, p, e, "job"), verify.ErrProof, name)
 	}
+	first := "x"
+	if strings.HasPrefix(p.Reveal(), first) { // one id in 32
+		first = "y"
+	}
 	for name, bad := range map[string]string{
 		"empty": "", "no dots": "abc", "one dot": "abc.k1", "altered": p.Reveal()[:len(p.Reveal())-1] + "!",
-		"other challenge": "x" + p.Reveal()[1:], "unknown key": strings.Replace(p.Reveal(), ".k1.", ".k9.", 1),
+		"other challenge": first + p.Reveal()[1:], "unknown key": strings.Replace(p.Reveal(), ".k1.", ".k9.", 1),
 	} {
 		require.ErrorIs(t, w.Redeem(ctx, mspkit.Redact(bad), expect(c), "job"), verify.ErrProof, name)
 	}

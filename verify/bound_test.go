@@ -2,7 +2,6 @@ package verify_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -224,101 +223,6 @@ func (*hanging) Settle(ctx context.Context, _ verify.Receipt, _ verify.View) err
 	return ctx.Err()
 }
 
-func TestWhatCannotBeDeliveredGoesTheNextWay(t *testing.T) {
-	t.Parallel()
-	w, ch := newChatWorld(t)
-	ctx := t.Context()
-	ch.err = &verify.DeliveryError{Reason: "the app is not installed for this person", Permanent: true}
-	r := w.inChat()
-	r.Action, r.IdempotencyKey = verify.ActionResetPassword, "press-1" // text message or better
-	c, err := w.Start(ctx, r)
-	require.NoError(t, err)
-	require.Equal(t, "sms", c.Channel, "e-mail is not enough for a password")
-	require.Equal(t, verify.AssuranceSMS, c.Assurance)
-	require.Equal(t, "chat: the app is not installed for this person", c.Failover)
-	shown, err := w.Get(ctx, c.Ref, jane.ID)
-	require.NoError(t, err)
-	require.Equal(t, c.Failover, shown.Failover)
-	require.Equal(t, []verify.EventKind{
-		verify.EventStarted, verify.EventUndelivered, verify.EventFailedOver, verify.EventStarted, verify.EventSent,
-	}, w.kinds(t))
-	require.Equal(t, verify.StateCancelled, w.events[2].State)
-	require.Equal(t, "the app is not installed for this person", w.events[2].Reason)
-	require.Equal(t, c.Failover, w.events[3].Reason)
-
-	again, err := w.Start(ctx, r)
-	require.NoError(t, err)
-	require.Equal(t, c.Ref, again.Ref, "a repeated request finds the second challenge")
-	require.Equal(t, 1, w.sms.count())
-	_, err = w.Answer(ctx, verify.Answer{Ref: verify.Ref{Tenant: tenant, ID: w.events[0].Challenge}, Method: verify.MethodNumber, Response: "000", From: "dana@chat"})
-	require.NoError(t, err)
-	got, err := w.Get(ctx, verify.Ref{Tenant: tenant, ID: w.events[0].Challenge}, jane.ID)
-	require.NoError(t, err)
-	require.Equal(t, verify.StateCancelled, got.State, "the card that perhaps arrived is dead")
-}
-
-func TestFailoverStaysWithinThePolicyAndTheRequest(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		change  func(*world, *verify.StartRequest)
-		channel string
-		err     error
-	}{
-		"the action needs Teams":           {func(_ *world, r *verify.StartRequest) { r.Action = verify.ActionResetMFA }, "chat", verify.ErrDelivery},
-		"the technician chose the channel": {func(_ *world, r *verify.StartRequest) { r.Channel = "chat" }, "chat", verify.ErrDelivery},
-		"the ways of the tenant come in its order": {func(w *world, _ *verify.StartRequest) {
-			w.settings.Policy = verify.Policy{verify.ActionIdentify: {Min: verify.AssuranceEmail, Words: map[string]string{"en": "x"}, Ways: []verify.Way{
-				{Channel: "chat", Method: verify.MethodNumber}, {Channel: "email", Method: verify.MethodNumber}, {Channel: "sms", Method: verify.MethodNumber},
-			}}}
-		}, "email", nil},
-		"nobody can be reached": {func(w *world, _ *verify.StartRequest) {
-			w.sms.err, w.mail.err = errors.New("secret text"), errors.New("secret text")
-		}, "sms", verify.ErrDelivery},
-		"a limit of the next way": {func(w *world, r *verify.StartRequest) {
-			r.Action = verify.ActionResetPassword
-			w.settings.Limits = verify.Limits{Cooldown: -1, PerDestination: -1, PerSubject: 1}
-		}, "", verify.ErrLimited},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w, ch := newChatWorld(t)
-			ch.err = &verify.DeliveryError{Reason: "blocked"}
-			r := w.inChat()
-			test.change(w, &r)
-			c, err := w.Start(t.Context(), r)
-			require.ErrorIs(t, err, test.err)
-			require.Equal(t, test.channel, c.Channel)
-			require.NotContains(t, c.Failover, "secret text")
-		})
-	}
-}
-
-func TestACardThatArrivedAllTheSameCounts(t *testing.T) {
-	t.Parallel()
-	slow := &answered{chat: &chat{repainting: &repainting{outbox: &outbox{assurance: verify.AssuranceTeams}}}}
-	w, _ := newChatWorld(t, func(w *world, o *verify.Options) {
-		slow.w = w
-		o.Channels["chat"] = slow
-	})
-	c, err := w.Start(t.Context(), w.inChat())
-	require.NoError(t, err)
-	require.Equal(t, verify.StateDenied, c.State)
-	require.Zero(t, w.sms.count()+w.mail.count(), "somebody who said not me is not asked again by another way")
-}
-
-// answered is a channel whose message arrives and is answered although it reports a failure.
-type answered struct {
-	*chat
-	w *world
-}
-
-func (a *answered) Deliver(ctx context.Context, d verify.Delivery) (verify.Receipt, error) {
-	if _, err := a.w.Deny(ctx, verify.Denial{Ref: d.Ref, From: d.To}); err != nil {
-		return verify.Receipt{}, err
-	}
-	return verify.Receipt{}, &verify.DeliveryError{Reason: "no answer in time"}
-}
-
 func TestAContactAsksInTheirChatWhoIsCalling(t *testing.T) {
 	t.Parallel()
 	var w *world
@@ -384,4 +288,117 @@ func TestAskingGoesToTheAskerOnlyAndNeverToWhatWasTyped(t *testing.T) {
 	_, err := w.Ask(t.Context(), verify.AskRequest{Tenant: tenant, Channel: "chat", From: "dana@chat"})
 	require.ErrorIs(t, err, verify.ErrNoChannel)
 	require.Zero(t, ch.count()+w.mail.count()+w.sms.count())
+}
+
+func TestNotMeEndsAChallengeThatIsStoppedForNow(t *testing.T) {
+	t.Parallel()
+	w, _ := newChatWorld(t)
+	w.authorized = true
+	ctx := t.Context()
+	first, err := w.Start(ctx, w.inChat())
+	require.NoError(t, err)
+	second, err := w.Start(ctx, w.inChat())
+	require.NoError(t, err)
+	for _, c := range []verify.Challenge{first, second} { // the second one while the person is frozen
+		_, err = w.Deny(ctx, verify.Denial{Ref: c.Ref, From: "dana@chat"})
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Unfreeze(ctx, tenant, "dana", "sam", "spoke to Dana"))
+	for _, c := range []verify.Challenge{first, second} {
+		got, err := w.Get(ctx, c.Ref, jane.ID)
+		require.NoError(t, err)
+		require.Equal(t, verify.StateDenied, got.State, "what Dana stopped does not go on when she is unfrozen")
+		_, err = w.Renew(ctx, verify.RenewRequest{Ref: c.Ref, Technician: jane.ID})
+		require.ErrorIs(t, err, verify.ErrNotPending)
+	}
+	denied := 0
+	for _, k := range w.kinds(t) {
+		if k == verify.EventDenied {
+			denied++
+		}
+	}
+	require.Equal(t, 2, denied)
+
+	used, err := w.Start(ctx, w.inChat())
+	require.NoError(t, err)
+	for range 2 {
+		_, _, err = w.store.Attempt(ctx, used.Ref, verify.Try{Method: verify.MethodNumber, Answerers: []string{answerer(t, w, used)}, Stamp: verify.Stamp{ID: verify.NewEventID()}}, w.now())
+		require.NoError(t, err)
+	}
+	_, err = w.Deny(ctx, verify.Denial{Ref: used.Ref, From: "dana@chat"})
+	require.NoError(t, err)
+	got, err := w.Get(ctx, used.Ref, jane.ID)
+	require.NoError(t, err)
+	require.Equal(t, verify.StateDenied, got.State, "also where the tries are used up and nobody has said so yet")
+}
+
+func TestAnAnswererIsOfOneChallenge(t *testing.T) {
+	t.Parallel()
+	w, _ := newChatWorld(t)
+	for range 2 {
+		_, err := w.Start(t.Context(), w.inChat())
+		require.NoError(t, err)
+	}
+	rs, err := w.store.List(t.Context(), verify.Query{Tenant: tenant})
+	require.NoError(t, err)
+	require.NotEmpty(t, rs[0].Answerer)
+	require.NotEqual(t, rs[0].Answerer, rs[1].Answerer, "one could be copied to another challenge, and it would tell who is the same")
+	require.NotContains(t, rs[0].Answerer, "dana")
+}
+
+func TestARenewalThatDoesNotArriveLeavesTheOldMessageToBePainted(t *testing.T) {
+	t.Parallel()
+	w, ch := newChatWorld(t)
+	ctx := t.Context()
+	r := w.inChat()
+	r.Channel = "chat"
+	c, err := w.Start(ctx, r)
+	require.NoError(t, err)
+	ch.err = &verify.DeliveryError{Reason: "no answer in time"}
+	_, err = w.Renew(ctx, verify.RenewRequest{Ref: c.Ref, Technician: jane.ID, Send: true})
+	require.ErrorIs(t, err, verify.ErrDelivery)
+	w.kinds(t)
+	ch.views = nil
+	require.NoError(t, w.Cancel(ctx, c.Ref, jane.ID, ""))
+	w.kinds(t)
+	require.Len(t, ch.views, 1)
+	require.Equal(t, verify.StateCancelled, ch.views[0].State)
+}
+
+func TestAskingIsCountedPerAddressAndPersonAndAnsweredAtTheAskersAddressOnly(t *testing.T) {
+	t.Parallel()
+	var subject string
+	w, ch := newChatWorld(t, func(w *world, o *verify.Options) {
+		o.Lookup = func(context.Context, mspkit.TenantID, string) (*verify.TechnicianRequest, error) {
+			s := w.inChat().Subject
+			s.ID = subject
+			old := s.Destinations[0]
+			old.Address = "dana.private@chat"
+			s.Destinations = append([]verify.Destination{old}, s.Destinations...)
+			return &verify.TechnicianRequest{Subject: s}, nil
+		}
+	})
+	ask := func(from string) error {
+		_, err := w.Ask(t.Context(), verify.AskRequest{Tenant: tenant, Channel: "chat", From: from})
+		return err
+	}
+	subject = "dana"
+	require.NoError(t, ask("dana@chat"))
+	require.Equal(t, "dana@chat", ch.last(t).To, "not the first address on record")
+	for range 19 {
+		require.NoError(t, ask("dana@chat"))
+	}
+	subject = "somebody else"
+	require.ErrorIs(t, ask("dana@chat"), verify.ErrLimited, "the address is counted")
+	require.NoError(t, ask("dana.private@chat"))
+	subject = "dana"
+	require.ErrorIs(t, ask("dana.private@chat"), verify.ErrLimited, "the person is counted")
+}
+
+// answerer returns the hash of whom c is bound to.
+func answerer(t *testing.T, w *world, c verify.Challenge) string {
+	t.Helper()
+	r, _, err := w.store.Get(t.Context(), c.Ref)
+	require.NoError(t, err)
+	return r.Answerer
 }

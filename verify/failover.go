@@ -11,17 +11,21 @@ import (
 
 // walk begins with the first pick and goes on to the next where a message cannot be delivered. Each pick has a
 // challenge of its own, so that what is proven is bound to the way by which it was proven. Where the message may have
-// arrived all the same, its challenge is dead before the next one begins.
+// arrived all the same, its challenge is dead before the next one begins. After the time of two deliveries it gives up.
 func (s *Service) walk(ctx context.Context, picks []pick, b beginning) (Challenge, error) {
 	picks = distinct(picks)
-	key := b.key
+	key, began := b.key, s.o.Now()
+	for _, p := range picks {
+		b.ways = append(b.ways, p.way.Channel, p.address)
+	}
 	for i, p := range picks {
-		b.pick = p
+		b.pick, b.now = p, s.o.Now()
 		if key != "" && i > 0 { // so that a repeated request finds every challenge of the first one
 			b.key = key + "\x00" + p.way.Channel + "\x00" + p.address
 		}
 		c, failed, err := s.begin(ctx, b)
-		if failed == "" || i == len(picks)-1 {
+		late := s.o.Now().Sub(began) >= 2*s.o.DeliverTimeout // somebody is on the phone
+		if failed == "" || late || i == len(picks)-1 {
 			return c, err
 		}
 		b.details.Failover = cleantext.Line(joined(b.details.Failover, p.way.Channel+": "+failed), 200)

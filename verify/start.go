@@ -337,6 +337,7 @@ type beginning struct {
 	now     time.Time
 	by, key string
 	limits  limitsFunc
+	ways    []string // every channel and address that may be used, of which pick is one
 }
 
 // limitsFunc returns the counters of one message.
@@ -364,8 +365,9 @@ func (s *Service) begin(ctx context.Context, b beginning) (_ Challenge, failed s
 	n := NewChallenge{Record: *r, Stamp: stamp(EventStarted, b.by, d.Failover)}
 	if b.key != "" {
 		n.Idempotency = s.secrets.hash("idempotency", string(r.Tenant), string(r.Kind), b.key)
-		n.Fingerprint = s.secrets.hash("fingerprint", r.Subject, string(r.Action), r.Technician, r.Ticket.System, r.Ticket.ID,
-			r.Channel, string(r.Method), d.Address)
+		n.Fingerprint = s.secrets.hash(append([]string{
+			"fingerprint", r.Subject, string(r.Action), r.Technician, r.Ticket.System, r.Ticket.ID, r.Channel, string(r.Method), d.Address,
+		}, b.ways...)...)
 	}
 	stored, existing, err := s.store.Begin(ctx, n, b.limits(b.set, b.pick, r.Tenant, r.Subject), b.now)
 	if err != nil {
@@ -501,6 +503,9 @@ func (s *Service) deliver(ctx context.Context, set Settings, ch Channel, r Recor
 	cancel()
 	status, st := DeliverySent, stamp(EventSent, ByChannel, "")
 	if err != nil {
+		if receipt.ID == "" {
+			receipt = replaces // still the last message, to be repainted at the end
+		}
 		status, st = DeliveryFailed, stamp(EventUndelivered, ByChannel, deliveryReason(err))
 		err = &undelivered{reason: deliveryReason(err), err: err}
 	}

@@ -207,7 +207,7 @@ func TestSettleOfWhatIsGoneIsNoErrorAndOtherFailuresAre(t *testing.T) {
 		r, err := ch.Deliver(t.Context(), delivery(verify.KindCaller, verify.MethodNumber))
 		require.NoError(t, err)
 		f.refuses = fmt.Errorf("teamsapp: %w", tc.err)
-		err = ch.Settle(t.Context(), r, verify.View{Brand: mspkit.Brand{Name: "Northwind IT"}, Kind: verify.KindCaller, Method: verify.MethodNumber, State: verify.StateExpired})
+		err = ch.Settle(t.Context(), r, verify.View{Ref: delivery(verify.KindCaller, verify.MethodNumber).Ref, Brand: mspkit.Brand{Name: "Northwind IT"}, Kind: verify.KindCaller, Method: verify.MethodNumber, State: verify.StateExpired})
 		if tc.ok {
 			require.NoError(t, err)
 		} else {
@@ -216,6 +216,19 @@ func TestSettleOfWhatIsGoneIsNoErrorAndOtherFailuresAre(t *testing.T) {
 	}
 	err := channel(t, newFake()).Settle(t.Context(), verify.Receipt{ID: "SM123"}, verify.View{Kind: verify.KindCaller, Method: verify.MethodNumber, State: verify.StateExpired})
 	require.ErrorIs(t, err, mspkit.ErrInvalid)
+}
+
+func TestNothingIsPaintedIntoAChatOfAnotherClient(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	ch := channel(t, f)
+	d := delivery(verify.KindCaller, verify.MethodNumber)
+	r, err := ch.Deliver(t.Context(), d)
+	require.NoError(t, err)
+	painted := len(f.painted)
+	v := verify.View{Ref: verify.Ref{Tenant: "fabrikam", ID: d.Ref.ID}, Kind: verify.KindCaller, Method: verify.MethodNumber, State: verify.StateDenied}
+	require.ErrorIs(t, ch.Settle(t.Context(), r, v), mspkit.ErrInvalid, "a receipt that was written into another client's record")
+	require.Len(t, f.painted, painted)
 }
 
 func TestSettleLeavesAPendingCodeAlone(t *testing.T) {

@@ -122,11 +122,8 @@ func (c *Channel) write(v verify.View, d verify.Delivery) (*teamsapp.Card, error
 func (c *Channel) replace(ctx context.Context, old verify.Receipt, v verify.View) {
 	ctx, cancel := context.WithTimeout(ctx, replaceTimeout)
 	defer cancel()
-	ref, err := teamsapp.ParseMessageRef(old.ID)
-	if err == nil {
-		v.State = replaced
-		err = c.bot.Update(ctx, ref, teamsapp.Message{Card: c.w.card(v, faultNone)})
-	}
+	v.State = replaced
+	err := c.paint(ctx, old, v, c.w.card(v, faultNone))
 	if err != nil && !unreachable(err) {
 		c.o.Logger.LogAttrs(ctx, slog.LevelWarn, "teamschannel: an older card could not be marked as replaced",
 			slog.String("tenant", string(v.Ref.Tenant)), slog.String("challenge", v.Ref.ID), slog.Any("error", err))
@@ -140,14 +137,27 @@ func (c *Channel) Settle(ctx context.Context, r verify.Receipt, v verify.View) e
 	if card == nil {
 		return nil
 	}
+	if err := c.paint(ctx, r, v, card); err != nil && !unreachable(err) {
+		return fmt.Errorf("teamschannel: settle: %w", err)
+	}
+	return nil
+}
+
+// paint puts card in the place of a message. Receipts are not sealed: whoever writes one into the database must not have
+// what concerns one client painted into a chat of another's.
+func (c *Channel) paint(ctx context.Context, r verify.Receipt, v verify.View, card *teamsapp.Card) error {
 	ref, err := teamsapp.ParseMessageRef(r.ID)
-	if err == nil {
-		err = c.bot.Update(ctx, ref, teamsapp.Message{Card: card})
+	if err != nil {
+		return err
 	}
-	if err == nil || unreachable(err) {
-		return nil
+	tenant, err := c.bot.Tenant(ctx, ref.User)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("teamschannel: settle: %w", err)
+	if tenant != v.Ref.Tenant {
+		return fmt.Errorf("the message is of another client: %w", mspkit.ErrInvalid)
+	}
+	return c.bot.Update(ctx, ref, teamsapp.Message{Card: card})
 }
 
 // unreachable reports whether there is nothing to paint any more.

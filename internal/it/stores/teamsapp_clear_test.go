@@ -42,8 +42,8 @@ func teamsOnSQLite(t *testing.T) (db *sql.DB, bot *teamsapp.Bot, teams *teamstes
 	bot.Command("secret", func(context.Context, teamsapp.Turn) (teamsapp.Reply, error) {
 		return teamsapp.Reply{Text: "what the bot replied"}, nil
 	})
-	bot.Handle("press", func(context.Context, teamsapp.Turn) (teamsapp.Reply, error) {
-		return teamsapp.Reply{Text: "what the button replied"}, nil
+	bot.Handle("press", func(_ context.Context, t teamsapp.Turn) (teamsapp.Reply, error) {
+		return teamsapp.Reply{Text: "what the button replied to " + t.User.ObjectID}, nil
 	})
 	front := httptest.NewServer(bot)
 	t.Cleanup(front.Close)
@@ -84,17 +84,7 @@ func TestTheTablesOfTheBotTellNothingInClear(t *testing.T) {
 	ctx := t.Context()
 	_, err := dana.Say(ctx, "secret words")
 	require.NoError(t, err)
-	_, err = bot.Notify(ctx, teamsapp.Notification{
-		To: teamsapp.User{TenantID: entraTenant, ObjectID: danaID},
-		Message: teamsapp.Message{Card: &teamsapp.Card{
-			Summary: "A card", Body: []teamsapp.Element{teamsapp.Text{Text: "text of the card"}}, Actions: []teamsapp.Action{teamsapp.Press{Title: "Press", Verb: "press"}},
-		}},
-	})
-	require.NoError(t, err)
-	messages := teams.Messages(dana)
-	r, err := dana.Press(ctx, messages[len(messages)-1], "Press", nil)
-	require.NoError(t, err)
-	require.Equal(t, "what the button replied", r.Text)
+	pressed(t, bot, teams, dana, danaID)
 
 	dump := dumped(t, db, "references") + dumped(t, db, "claims")
 	require.Contains(t, dump, danaID, "the dump shows what is there")
@@ -104,6 +94,44 @@ func TestTheTablesOfTheBotTellNothingInClear(t *testing.T) {
 	} {
 		require.NotContains(t, dump, secret, what)
 	}
+}
+
+// pressed sends a card to p and has p press its button.
+func pressed(t *testing.T, bot *teamsapp.Bot, teams *teamstest.Server, p *teamstest.Person, objectID string) {
+	t.Helper()
+	_, err := bot.Notify(t.Context(), teamsapp.Notification{
+		To: teamsapp.User{TenantID: entraTenant, ObjectID: objectID},
+		Message: teamsapp.Message{Card: &teamsapp.Card{
+			Summary: "A card", Body: []teamsapp.Element{teamsapp.Text{Text: "text of the card"}}, Actions: []teamsapp.Action{teamsapp.Press{Title: "Press", Verb: "press"}},
+		}},
+	})
+	require.NoError(t, err)
+	messages := teams.Messages(p)
+	r, err := p.Press(t.Context(), messages[len(messages)-1], "Press", nil)
+	require.NoError(t, err)
+	require.Equal(t, "what the button replied to "+objectID, r.Text)
+}
+
+// What was replied to Mallory is put in the place of what was replied to Dana, whose press is delivered again.
+func TestTheTablesOfTheBotCannotMixUpReplies(t *testing.T) {
+	t.Parallel()
+	db, bot, teams, dana, mallory := teamsOnSQLite(t)
+	pressed(t, bot, teams, dana, danaID)
+	again, err := dana.Repeat(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "what the button replied to "+danaID, again.Text)
+	var before int64
+	require.NoError(t, db.QueryRowContext(t.Context(), `SELECT max(rowid) FROM mspkit_teamsapp_claims`).Scan(&before))
+	pressed(t, bot, teams, mallory, malloryID)
+	changed, err := db.ExecContext(t.Context(), `UPDATE mspkit_teamsapp_claims SET reply =
+		(SELECT reply FROM mspkit_teamsapp_claims WHERE rowid > ? LIMIT 1) WHERE rowid <= ?`, before, before)
+	require.NoError(t, err)
+	n, err := changed.RowsAffected()
+	require.NoError(t, err)
+	require.Positive(t, n)
+	again, err = dana.Repeat(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "Done.", again.Text, "not what somebody else was told")
 }
 
 // dumped returns everything that stands in one of the bot's tables.
