@@ -159,7 +159,7 @@ func (a *authenticator) bind(c caller, act *activity) error {
 	if len(c.endorsements) > 0 && !slices.Contains(c.endorsements, act.ChannelID) {
 		return forbidden("key is not endorsed")
 	}
-	if c.serviceURL == "" || strings.TrimRight(c.serviceURL, "/") != strings.TrimRight(act.ServiceURL, "/") {
+	if c.serviceURL == "" || bareService(c.serviceURL, act.tenant) != bareService(act.ServiceURL, act.tenant) {
 		return forbidden("service URL is not the token's")
 	}
 	u, err := a.o.Cloud.trusted(act.ServiceURL)
@@ -173,6 +173,16 @@ func (a *authenticator) bind(c caller, act *activity) error {
 		}
 	}
 	return nil
+}
+
+// bareService returns a service URL without a slash at its end and without the customer's tenant behind the region. Since
+// 2025 that may stand there, and nobody says whether in the activity, in the token or in both.
+func bareService(u, tenant string) string {
+	u = strings.TrimRight(u, "/")
+	if i := strings.LastIndexByte(u, '/'); i >= 0 && strings.EqualFold(u[i+1:], tenant) {
+		u = strings.TrimRight(u[:i], "/")
+	}
+	return u
 }
 
 // passedOn are headers of requests that did not begin on this machine: proxies and tunnels add them, and browsers an

@@ -90,12 +90,25 @@ func TestTokens(t *testing.T) {
 		"service URL in clear":             {header: service("http://smba.trafficmanager.net/amer/"), want: 403, reason: "service URL is not trusted"},
 		"service URL names the tenant":     {header: service("https://smba.trafficmanager.net/amer/" + contoso + "/"), want: 200},
 		"names the tenant in upper case":   {header: service("https://smba.trafficmanager.net/amer/" + strings.ToUpper(contoso)), want: 200},
-		"service URL names another tenant": {header: service("https://smba.trafficmanager.net/amer/" + fabrikam + "/"), want: 403, reason: "service URL of another tenant"},
-		"no header":                        {header: text(""), want: 401, reason: "no token"},
-		"Basic":                            {header: text("Basic Ym90OmJvdA=="), want: 401, reason: "no bearer token"},
-		"Bearer without a token":           {header: text("Bearer "), want: 401, reason: "no bearer token"},
-		"two dots":                         {header: text("Bearer .."), want: 401, reason: "no RS256 token"},
-		"garbage with two dots":            {header: text("Bearer e30.e30.e30"), want: 401, reason: "no RS256 token"},
+		"only the activity names the tenant": {header: func(t *testing.T, r *rig, a activity) string {
+			a["serviceUrl"] = "https://smba.trafficmanager.net/amer/" + contoso + "/"
+			return bearer("serviceurl", "https://smba.trafficmanager.net/amer/")(t, r, a)
+		}, want: 200},
+		"only the token names the tenant": {header: func(t *testing.T, r *rig, a activity) string {
+			a["serviceUrl"] = "https://smba.trafficmanager.net/amer/"
+			return bearer("serviceurl", "https://smba.trafficmanager.net/amer/"+strings.ToUpper(contoso))(t, r, a)
+		}, want: 200},
+		"the token names another tenant": {header: func(t *testing.T, r *rig, a activity) string {
+			a["serviceUrl"] = "https://smba.trafficmanager.net/amer/"
+			return bearer("serviceurl", "https://smba.trafficmanager.net/amer/"+fabrikam)(t, r, a)
+		}, want: 403, reason: "service URL is not the token's"},
+		"the token names a host with the tenant": {header: bearer("serviceurl", "https://evil.example/"+contoso), want: 403, reason: "service URL is not the token's"},
+		"service URL names another tenant":       {header: service("https://smba.trafficmanager.net/amer/" + fabrikam + "/"), want: 403, reason: "service URL of another tenant"},
+		"no header":                              {header: text(""), want: 401, reason: "no token"},
+		"Basic":                                  {header: text("Basic Ym90OmJvdA=="), want: 401, reason: "no bearer token"},
+		"Bearer without a token":                 {header: text("Bearer "), want: 401, reason: "no bearer token"},
+		"two dots":                               {header: text("Bearer .."), want: 401, reason: "no RS256 token"},
+		"garbage with two dots":                  {header: text("Bearer e30.e30.e30"), want: 401, reason: "no RS256 token"},
 		"oversized header": {header: func(t *testing.T, r *rig, a activity) string {
 			return bearer("iss", issuer)(t, r, a) + strings.Repeat("A", teamsapp.MaxAuthorization)
 		}, want: 401, reason: "oversized header"},
