@@ -8,6 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"github.com/mspkit/mspkit/internal/cleantext"
 )
 
@@ -66,6 +68,8 @@ type activity struct {
 
 	// tenant is the customer's Entra tenant, a GUID in lower case.
 	tenant string
+	// emulator is set where no token came with it.
+	emulator bool
 }
 
 type account struct {
@@ -75,13 +79,16 @@ type account struct {
 }
 
 // parseActivity reads an activity. The error is a [*refusal] with status 400.
-func parseActivity(body []byte) (*activity, error) {
+func parseActivity(body []byte, emulator bool) (*activity, error) {
 	if !utf8.Valid(body) {
 		return nil, malformed("not UTF-8")
 	}
 	a := &activity{}
 	if json.Unmarshal(body, a) != nil {
 		return nil, malformed("not an activity")
+	}
+	if a.emulator = emulator; emulator {
+		a.nameWithGUIDs()
 	}
 	if a.Type == "" || len(a.Type) > 64 {
 		return nil, malformed("no type")
@@ -114,12 +121,28 @@ func parseActivity(body []byte) (*activity, error) {
 	return a, nil
 }
 
+// nameWithGUIDs replaces the ids of tenants and people that are none of Entra's by GUIDs made of them. Microsoft's 365
+// Agents Playground writes ids that look like GUIDs and have a digit too many.
+func (a *activity) nameWithGUIDs() {
+	ids := []*string{&a.Conversation.TenantID, &a.ChannelData.Tenant.ID, &a.From.ObjectID}
+	for _, list := range [][]account{a.MembersAdded, a.MembersRemoved} {
+		for i := range list {
+			ids = append(ids, &list[i].ObjectID)
+		}
+	}
+	for _, id := range ids {
+		if _, err := guid(*id); err != nil && *id != "" {
+			*id = uuid.NewSHA1(uuid.NameSpaceOID, []byte(*id)).String()
+		}
+	}
+}
+
 var languageTag = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$`)
 
 // personal reports whether a comes from a private chat with the bot. Emulators do not always say so.
 func (a *activity) personal() bool {
 	return a.Conversation.Type == personalChat ||
-		(a.Conversation.Type == "" && a.ChannelID == channelEmulator && !a.Conversation.Group)
+		(a.Conversation.Type == "" && a.emulator && !a.Conversation.Group)
 }
 
 // person returns who a is from, in a private chat. Where the app was added the activity may be from the bot itself, and

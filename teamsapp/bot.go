@@ -55,7 +55,9 @@ type Options struct {
 	// OnInstall is told when the app was added or removed. An error makes Teams tell again.
 	OnInstall func(ctx context.Context, i Installation) error
 	// InsecureLoopback accepts activities without a token, for emulators. They must come from a loopback address and
-	// name a loopback service URL, and the bot's token is sent nowhere. A warning is logged.
+	// name a loopback service URL, and the bot's token is sent nowhere. Ids of
+	// tenants and people that are no GUIDs are replaced by GUIDs made of them: emulators make up their own. A warning is
+	// logged.
 	InsecureLoopback bool
 	// Logger gets warnings; nil discards them.
 	Logger *slog.Logger

@@ -62,7 +62,7 @@ func (b *Bot) inbound(w http.ResponseWriter, r *http.Request) (*invokeResponse, 
 	if err != nil {
 		return nil, err
 	}
-	act, err := parseActivity(body)
+	act, err := parseActivity(body, from.emulator)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (b *Bot) dispatch(ctx context.Context, tenant mspkit.TenantID, a *activity)
 // hasBot reports whether list names the bot. Emulators give it an id of their own.
 func (a *activity) hasBot(list []account, appID string) bool {
 	for _, m := range list {
-		if strings.EqualFold(m.ID, "28:"+appID) || (a.ChannelID == channelEmulator && m.ID != "" && m.ID == a.Recipient.ID) {
+		if strings.EqualFold(m.ID, "28:"+appID) || (a.emulator && m.ID != "" && m.ID == a.Recipient.ID) {
 			return true
 		}
 	}
