@@ -388,11 +388,9 @@ func TestRenewGivesANewNumberAndTheOldIsDead(t *testing.T) {
 	w.answer(t, c, other(old))
 	require.Equal(t, verify.StateFailed, w.answer(t, c, other(old)).State)
 
-	renewed := c
-	for renewed.Number.Reveal() == old || renewed.Number.Reveal() == "" { // one in a thousand is the same
-		renewed, err = w.Renew(ctx, verify.RenewRequest{Ref: c.Ref, Technician: jane.ID})
-		require.NoError(t, err)
-	}
+	renewed, err := w.Renew(ctx, verify.RenewRequest{Ref: c.Ref, Technician: jane.ID})
+	require.NoError(t, err)
+	require.NotEqual(t, old, renewed.Number.Reveal())
 	require.Equal(t, verify.StatePending, renewed.State)
 	require.Equal(t, 1, w.mail.count(), "a new number needs no new message")
 	require.Equal(t, verify.StateWrong, w.answer(t, c, old).State)

@@ -408,10 +408,11 @@ func (s *Service) again(ctx context.Context, b beginning, r Record) (_ Challenge
 func (s *Service) newAnswer(r *Record, d *details, l Limits) (code string, err error) {
 	r.KeyID = s.secrets.answers.Primary()
 	var answer string
-	d.Word = newWord(d.Locale)
+	d.Word = another(d.Word, func() string { return newWord(d.Locale) })
 	switch r.Method {
 	case MethodNumber:
-		d.Number, r.MaxTries = token.Digits(3), l.NumberTries
+		d.Number = another(d.Number, func() string { return token.Digits(3) })
+		r.MaxTries = l.NumberTries
 		answer = d.Number
 	case MethodCode:
 		code, r.MaxTries = token.Digits(l.CodeDigits), l.CodeTries
@@ -434,6 +435,15 @@ func (s *Service) newAnswer(r *Record, d *details, l Limits) (code string, err e
 	}
 	r.Sealed, err = s.secrets.seal(r.Ref, *d)
 	return code, err
+}
+
+// another returns what draw does, but not old: a renewal gives a new number, and the old one is dead.
+func another(old string, draw func() string) string {
+	for {
+		if s := draw(); s != old {
+			return s
+		}
+	}
 }
 
 // limits returns the counters of one message. Keys begin with the tenant, except those of the destination.
