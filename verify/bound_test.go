@@ -402,3 +402,31 @@ func answerer(t *testing.T, w *world, c verify.Challenge) string {
 	require.NoError(t, err)
 	return r.Answerer
 }
+
+func TestAFreezeAndItsEndShowOnOpenMessages(t *testing.T) {
+	t.Parallel()
+	w, ch := newChatWorld(t)
+	w.authorized = true
+	ctx := t.Context()
+	for range 2 {
+		_, err := w.Start(ctx, w.inChat())
+		require.NoError(t, err)
+	}
+	_, err := w.Start(ctx, w.request()) // by e-mail, which cannot be repainted
+	require.NoError(t, err)
+	w.kinds(t)
+	states := func() (out []verify.State) {
+		w.kinds(t)
+		for _, v := range ch.views {
+			out = append(out, v.State)
+		}
+		ch.views = nil
+		return out
+	}
+	require.NoError(t, w.Freeze(ctx, tenant, "dana", "sam", "odd call", time.Hour))
+	require.Equal(t, []verify.State{verify.StateFrozen, verify.StateFrozen}, states())
+	require.NoError(t, w.Unfreeze(ctx, tenant, "dana", "sam", "spoke to Dana"))
+	require.Equal(t, []verify.State{verify.StatePending, verify.StatePending}, states(), "the fields are back")
+	require.NoError(t, w.Freeze(ctx, tenant, "erin", "sam", "odd call", time.Hour))
+	require.Empty(t, states(), "somebody else's")
+}

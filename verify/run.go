@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -239,9 +240,7 @@ func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 				continue
 			}
 			taken = append(taken, e.ID)
-			if s.repaints(e) && !slices.Contains(repaint, Ref{e.Tenant, e.Challenge}) {
-				repaint = append(repaint, Ref{e.Tenant, e.Challenge})
-			}
+			repaint = append(repaint, s.repaints(ctx, e)...)
 		}
 		s.settle(ctx, repaint)
 		actx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.DeliverTimeout)
@@ -263,10 +262,36 @@ func (s *Service) record(ctx context.Context, e Event) error {
 	return s.o.Recorder.Record(rctx, e)
 }
 
-// repaints reports whether there is a message to be painted anew after e.
-func (s *Service) repaints(e Event) bool {
-	_, ok := s.o.Channels[e.Channel].(Settler)
-	return ok && e.Challenge != "" && (e.State.Final() || e.Kind == EventRenewed)
+// repaints returns the challenges whose messages look different after e: its own, or, where it changes what is kept of a
+// subject, all of the subject that are open.
+func (s *Service) repaints(ctx context.Context, e Event) []Ref {
+	var refs []Ref
+	if s.settles(e.Channel) && e.Challenge != "" && (e.State.Final() || e.Kind == EventRenewed) {
+		refs = append(refs, Ref{e.Tenant, e.Challenge})
+	}
+	switch e.Kind {
+	case EventFrozen, EventUnfrozen, EventLocked, EventUnlocked:
+	default:
+		return refs
+	}
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(s.o.Channels)), s.settles) {
+		return refs
+	}
+	open, err := s.store.List(ctx, Query{Tenant: e.Tenant, Subject: e.Subject, OpenAt: s.o.Now(), Limit: batch})
+	if err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "verify: the messages of a person could not be repainted", slog.Any("error", err))
+	}
+	for _, r := range open {
+		if s.settles(r.Channel) && r.ID != e.Challenge {
+			refs = append(refs, r.Ref)
+		}
+	}
+	return refs
+}
+
+func (s *Service) settles(channel string) bool {
+	_, ok := s.o.Channels[channel].(Settler)
+	return ok
 }
 
 // settlers is how many messages are repainted at once.
@@ -282,7 +307,12 @@ func (s *Service) settle(ctx context.Context, refs []Ref) {
 	defer cancel()
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, settlers)
+	done := map[Ref]bool{}
 	for _, ref := range refs {
+		if done[ref] {
+			continue
+		}
+		done[ref] = true
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()

@@ -213,7 +213,8 @@ func normalizeWord(s string) (string, error) {
 	return strings.Join(words, " "), nil
 }
 
-// mask shows enough of an address to recognise it, never enough to use it: "d•••@c•••.com", "••• 42".
+// mask shows enough of an address to recognise it, never enough to use it: "d•••@c•••.com", "••• 42". Of what is neither
+// a mailbox nor a number in E.164 nobody would recognise anything.
 func mask(address string) string {
 	const dots = "•••"
 	if local, domain, ok := strings.Cut(address, "@"); ok {
@@ -224,7 +225,7 @@ func mask(address string) string {
 		return first(local) + dots + "@" + first(domain) + dots + last
 	}
 	digits := []rune(address)
-	if len(digits) < 6 {
+	if len(digits) < 6 || digits[0] != '+' {
 		return dots
 	}
 	return dots + " " + string(digits[len(digits)-2:])

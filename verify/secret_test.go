@@ -33,7 +33,8 @@ func TestAMaskShowsTooLittleToUse(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
 		"dana@contoso.example": "d•••@c•••.example", "ä@münchen.de": "ä•••@m•••.de", "a@b": "a•••@b•••", "@": "•••@•••",
-		"+12025550143": "••• 43", "12345": "•••", "": "•••",
+		"+12025550143": "••• 43", "12345": "•••", "": "•••", "+1202555014ß": "••• 4ß",
+		"5f0c9a7e-1b2c-4d3e-8f90-a1b2c3d4e5f6/d4a0d4a0-0000-4000-8000-00000000d4a0": "•••",
 	} {
 		require.Equal(t, want, mask(address), address)
 	}

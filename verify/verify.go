@@ -53,7 +53,8 @@ type Budgeter interface {
 type Authenticator interface{ Authenticates() bool }
 
 // Settler is implemented by a channel that can repaint what it sent. [Service.Run] calls it on any instance after a
-// challenge has ended or got a new number: what is painted last must be v, however often and late it is called.
+// challenge has ended or got a new number, or its subject was frozen or unfrozen: what is painted last must be v, however
+// often and late it is called.
 type Settler interface {
 	Settle(ctx context.Context, r Receipt, v View) error
 }
