@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/mspkit/mspkit/internal/sqlx"
 	"github.com/mspkit/mspkit/teamsapp"
@@ -39,13 +38,6 @@ type Options struct {
 	Schema string
 }
 
-func (o *Options) internal() *sqlx.Options {
-	if o == nil {
-		return nil
-	}
-	return &sqlx.Options{Prefix: o.Prefix, Schema: o.Schema}
-}
-
 // Store is a [teamsapp.Store] in an SQL database. Use [New].
 type Store struct {
 	db *sqlx.DB
@@ -54,21 +46,13 @@ type Store struct {
 
 var _ teamsapp.Store = (*Store)(nil)
 
-// checkWait is how long New waits for the database to tell its version.
-const checkWait = 10 * time.Second
-
 // New returns a store on the tables that [Migrate] made in db. It does not take db over: the host closes it. It
 // reads the version of the tables once and fails with [ErrOutdated] where they are missing or older than this
 // release; newer ones are fine. Within 10 seconds it fails where the database does not answer.
 func New(db *sql.DB, d Dialect, o *Options) (*Store, error) {
-	x, err := sqlx.New(db, d, o.internal())
+	x, err := component.Open(db, d, (*sqlx.Tables)(o))
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: new: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), checkWait)
-	defer cancel()
-	if err := x.Check(ctx, component, len(migrations)); err != nil {
-		return nil, fmt.Errorf("sqlstore: new: %w", err)
+		return nil, err
 	}
 	return &Store{db: x, q: newStatements(x)}, nil
 }

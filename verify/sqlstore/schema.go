@@ -3,13 +3,9 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"fmt"
 
 	"github.com/mspkit/mspkit/internal/sqlx"
 )
-
-// component names these tables among those of the module.
-const component = "verify"
 
 // Script is one migration as text, for hosts that run migrations with their own tool. Its SQL notes that it
 // ran, so that [New] and a later [Migrate] know of it.
@@ -18,23 +14,16 @@ type Script = sqlx.Script
 // Migrate creates the tables or brings them up to this release, in one transaction. It may be run at every
 // start, by any number of instances at once. It only adds, so that the previous release keeps running.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, o *Options) error {
-	if err := sqlx.Migrate(ctx, db, d, component, migrations, o.internal()); err != nil {
-		return fmt.Errorf("sqlstore: migrate: %w", err)
-	}
-	return nil
+	return component.Migrate(ctx, db, d, (*sqlx.Tables)(o))
 }
 
 // Migrations returns what [Migrate] would run on an empty database, in order.
 func Migrations(d Dialect, o *Options) ([]Script, error) {
-	out, err := sqlx.List(d, component, migrations, o.internal())
-	if err != nil {
-		return nil, fmt.Errorf("sqlstore: migrations: %w", err)
-	}
-	return out, nil
+	return component.Scripts(d, (*sqlx.Tables)(o))
 }
 
-// migrations are never changed once released; add another. Times are microseconds, 0 is none.
-var migrations = []sqlx.Migration{{Version: 1, SQL: []string{
+// component is the schema. Times are microseconds, 0 is none.
+var component = sqlx.Component{Name: "verify", Migrations: []sqlx.Migration{{Version: 1, SQL: []string{
 	`CREATE TABLE {t}verify_challenges (
 		tenant {text} NOT NULL,
 		id {text} NOT NULL,
@@ -134,4 +123,4 @@ var migrations = []sqlx.Migration{{Version: 1, SQL: []string{
 }}, {Version: 2, SQL: []string{
 	// Challenges of the previous release are bound to nobody, which is what they were.
 	`ALTER TABLE {t}verify_challenges ADD COLUMN answerer {text} NOT NULL DEFAULT ''`,
-}}}
+}}}}
