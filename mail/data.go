@@ -6,6 +6,7 @@ import (
 	htmltemplate "html/template"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/cleantext"
+	"github.com/mspkit/mspkit/internal/langtag"
 )
 
 const (
@@ -168,17 +170,11 @@ func onColor(color string) string {
 
 // localeChain returns "de-at", "de" for "de-AT" or "de_AT", and nothing for what is not a locale.
 func localeChain(locale string) []string {
-	l := strings.ToLower(strings.ReplaceAll(locale, "_", "-"))
+	l := langtag.Normal(locale)
 	if !validLocale(l) {
 		return nil
 	}
-	var chain []string
-	for l != "" {
-		chain = append(chain, l)
-		i := strings.LastIndexByte(l, '-')
-		l = l[:max(i, 0)]
-	}
-	return chain
+	return slices.Collect(langtag.Fallbacks(l))
 }
 
 // validLocale reports whether s has the shape of a BCP 47 tag; whether the language exists does not matter.

@@ -3,7 +3,8 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/mspkit/mspkit/internal/langtag"
 )
 
 // Action is what the caller wants done, for example "reset-password". A proof is good for one action only.
@@ -135,15 +136,10 @@ func (r Rule) words(locale string) string { return byLocale(r.Words, locale) }
 
 // byLocale finds de-AT, then de, then en.
 func byLocale[T any](m map[string]T, locale string) T {
-	for tag := locale; tag != ""; {
+	for tag := range langtag.Fallbacks(locale) {
 		if v, ok := m[tag]; ok {
 			return v
 		}
-		i := strings.LastIndexByte(tag, '-')
-		if i < 0 {
-			break
-		}
-		tag = tag[:i]
 	}
 	return m["en"]
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mspkit/mspkit/internal/langtag"
 )
 
 // maxAccept bounds how much of an Accept-Language header is read.
@@ -93,15 +95,10 @@ func (c *Catalog) Texts(tag string) *Texts {
 		locale = baseLocale
 	}
 	t := &Texts{tag: locale}
-	for l := locale; ; {
+	for l := range langtag.Fallbacks(locale) {
 		if texts := c.locales[l]; texts != nil {
 			t.chain = append(t.chain, texts)
 		}
-		i := strings.LastIndexByte(l, '-')
-		if i < 0 {
-			break
-		}
-		l = l[:i]
 	}
 	t.chain = append(t.chain, c.locales[baseLocale])
 	return t
@@ -147,23 +144,19 @@ func (c *Catalog) Negotiate(accept, fallback string) *Texts {
 // match returns the locale that serves tag, or "".
 func (c *Catalog) match(tag string) string {
 	locales := c.Locales()
-	for t := tag; t != ""; {
+	var wanted string
+	for wanted = range langtag.Fallbacks(tag) {
 		for _, l := range locales {
-			if strings.EqualFold(l, t) {
+			if strings.EqualFold(l, wanted) {
 				return l
 			}
 		}
-		i := strings.LastIndexByte(t, '-')
-		if i < 0 {
-			// Another region of the same language is nearer than English; the pseudo locale is no language.
-			for _, l := range locales {
-				if language, _, ok := strings.Cut(l, "-"); ok && l != PseudoLocale && strings.EqualFold(language, t) {
-					return l
-				}
-			}
-			break
+	}
+	// Another region of the same language is nearer than English; the pseudo locale is no language.
+	for _, l := range locales {
+		if language, _, ok := strings.Cut(l, "-"); ok && l != PseudoLocale && strings.EqualFold(language, wanted) {
+			return l
 		}
-		t = t[:i]
 	}
 	return ""
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/cleantext"
+	"github.com/mspkit/mspkit/internal/langtag"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -77,7 +78,7 @@ func compileAll(own map[string]Texts) (map[string]compiled, error) {
 	all := maps.Clone(builtin)
 	var errs []error
 	for locale, t := range own {
-		tag := strings.ToLower(strings.ReplaceAll(locale, "_", "-"))
+		tag := langtag.Normal(locale)
 		if !localeTag.MatchString(tag) {
 			errs = append(errs, fmt.Errorf("Options.Texts: %q is not a locale such as \"de\" or \"pt-BR\": %w", locale, mspkit.ErrInvalid))
 			continue
@@ -246,11 +247,10 @@ func (c *Channel) codeBody(parts []part, values map[string]string, code string) 
 
 // find returns the texts for de-AT, then de, then en.
 func (c *Channel) find(locale string) compiled {
-	for tag := strings.ToLower(strings.ReplaceAll(locale, "_", "-")); tag != ""; {
+	for tag := range langtag.Fallbacks(langtag.Normal(locale)) {
 		if t, ok := c.texts[tag]; ok {
 			return t
 		}
-		tag = tag[:max(strings.LastIndexByte(tag, '-'), 0)]
 	}
 	return c.texts["en"]
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/cleantext"
+	"github.com/mspkit/mspkit/internal/langtag"
 )
 
 //go:embed texts/*.json
@@ -51,7 +52,7 @@ func load(own map[string]map[string]string) (map[string]texts, error) {
 	}
 	known := maps.Clone(all[fallback])
 	for _, locale := range slices.Sorted(maps.Keys(own)) {
-		tag := normal(locale)
+		tag := langtag.Normal(locale)
 		if !localeTag.MatchString(tag) {
 			errs = append(errs, fmt.Errorf("Options.Texts: %q is not a locale such as \"de\" or \"pt-BR\": %w", locale, mspkit.ErrInvalid))
 			continue
@@ -70,9 +71,9 @@ func load(own map[string]map[string]string) (map[string]texts, error) {
 	// language of its own has to be whole.
 	for _, tag := range slices.Sorted(maps.Keys(all)) {
 		for key := range known {
-			for up := tag; all[tag][key] == "" && up != ""; up = parent(up) {
-				if s := all[up][key]; s != "" {
-					all[tag][key] = s
+			for up := range langtag.Fallbacks(tag) {
+				if all[tag][key] == "" {
+					all[tag][key] = all[up][key]
 				}
 			}
 			if all[tag][key] == "" {
@@ -118,15 +119,9 @@ func oneLine(key string) bool {
 	return what == "fact" || slices.Contains([]string{"summary", "title", "label", "placeholder", "empty", "button"}, last[strings.LastIndexByte(last, '.')+1:])
 }
 
-// normal returns a language tag as texts are kept under.
-func normal(locale string) string { return strings.ToLower(strings.ReplaceAll(locale, "_", "-")) }
-
-// parent returns "de" for "de-at", and nothing for "de".
-func parent(tag string) string { return tag[:max(strings.LastIndexByte(tag, '-'), 0)] }
-
 // find returns the texts for de-AT, then de, then en, with the locale that they are in.
 func find(all map[string]texts, locale string) (string, texts) {
-	for tag := normal(locale); tag != ""; tag = parent(tag) {
+	for tag := range langtag.Fallbacks(langtag.Normal(locale)) {
 		if t, ok := all[tag]; ok {
 			return tag, t
 		}
