@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/cleantext"
 )
 
 // The limits, in characters but for the first. Teams states two: a message of 28 KB reaches all clients, and six
@@ -299,28 +300,13 @@ func foldCode(s string) string {
 		case r >= 0xFF01 && r <= 0xFF5E:
 			r -= 0xFEE0
 		case unicode.Is(unicode.Nd, r):
-			return '0' + codeDigit(r)
+			return '0' + cleantext.Digit(r)
 		}
 		if r == '\u2212' || unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) {
 			return -1
 		}
 		return unicode.ToLower(r)
 	}, s)
-}
-
-// codeDigit returns the value of a decimal digit of any script: digits are assigned in ascending order in runs of ten.
-func codeDigit(r rune) rune {
-	for _, t := range unicode.Nd.R16 {
-		if rune(t.Lo) <= r && r <= rune(t.Hi) {
-			return (r - rune(t.Lo)) % 10
-		}
-	}
-	for _, t := range unicode.Nd.R32 {
-		if rune(t.Lo) <= r && r <= rune(t.Hi) {
-			return (r - rune(t.Lo)) % 10
-		}
-	}
-	return 0
 }
 
 // isLocale reports whether s has the form of a BCP 47 tag.

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/cleantext"
 	"github.com/mspkit/mspkit/internal/seal"
 	"github.com/mspkit/mspkit/internal/token"
 )
@@ -171,7 +172,7 @@ func normalizeDigits(s string) (string, error) {
 	for _, r := range s {
 		switch {
 		case unicode.Is(unicode.Nd, r):
-			b.WriteByte(byte('0' + digitValue(r)))
+			b.WriteByte(byte('0' + cleantext.Digit(r)))
 		case unicode.IsSpace(r), r == '-', unicode.Is(unicode.Cf, r), unicode.Is(unicode.Pd, r):
 		default:
 			return "", fmt.Errorf("%q is not a digit: %w", r, ErrFormat)
@@ -181,23 +182,6 @@ func normalizeDigits(s string) (string, error) {
 		return "", fmt.Errorf("nothing was typed: %w", ErrFormat)
 	}
 	return b.String(), nil
-}
-
-// digitValue returns the value of a decimal digit of any script. Unicode assigns the digits of a script in
-// ascending order in runs of ten, so the value is the distance to the start of its run; only the mathematical
-// digits put several runs into one range.
-func digitValue(r rune) rune {
-	for _, t := range unicode.Nd.R16 {
-		if rune(t.Lo) <= r && r <= rune(t.Hi) {
-			return (r - rune(t.Lo)) % 10
-		}
-	}
-	for _, t := range unicode.Nd.R32 {
-		if rune(t.Lo) <= r && r <= rune(t.Hi) {
-			return (r - rune(t.Lo)) % 10
-		}
-	}
-	return 0
 }
 
 // normalizeWord makes two spellings of the same words equal: letters in lower case, everything else is a

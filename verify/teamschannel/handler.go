@@ -7,9 +7,9 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/cleantext"
 	"github.com/mspkit/mspkit/teamsapp"
 	"github.com/mspkit/mspkit/verify"
 )
@@ -93,7 +93,7 @@ func (h *handlers) answer(ctx context.Context, t teamsapp.Turn) (teamsapp.Reply,
 	switch {
 	case strings.TrimSpace(typed) == "":
 		return teamsapp.Reply{Card: h.w.card(v, faultEmpty)}, nil
-	case v.Method == verify.MethodNumber && digits(typed) != numberDigits:
+	case v.Method == verify.MethodNumber && cleantext.Digits(typed) != numberDigits:
 		return teamsapp.Reply{Card: h.w.card(v, faultFormat)}, nil
 	}
 	res, err := h.svc.Answer(ctx, verify.Answer{Ref: ref, Method: v.Method, Response: typed, From: from})
@@ -123,17 +123,6 @@ func (h *handlers) answered(ctx context.Context, v verify.View, from string, res
 		v.State, v.Hinted = verify.StatePending, v.Kind == verify.KindTechnician
 	}
 	return h.w.card(v, f)
-}
-
-// digits counts the decimal digits of any script.
-func digits(s string) int {
-	n := 0
-	for _, r := range s {
-		if unicode.IsDigit(r) {
-			n++
-		}
-	}
-	return n
 }
 
 // notMe takes "this was not me". It also counts when the request is over: somebody asked who should not have.

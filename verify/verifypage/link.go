@@ -6,8 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/mspkit/mspkit/internal/cleantext"
 	"github.com/mspkit/mspkit/internal/webpage"
 	"github.com/mspkit/mspkit/verify"
 )
@@ -151,7 +151,7 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.TrimSpace(typed) == "":
 		fault = faultEmpty
-	case v.Method == verify.MethodNumber && digits(typed) != numberDigits:
+	case v.Method == verify.MethodNumber && cleantext.Digits(typed) != numberDigits:
 		fault = faultFormat
 	}
 	if fault != faultNone {
@@ -160,17 +160,6 @@ func (p *Pages) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	res, err := p.svc.Answer(r.Context(), verify.Answer{Ref: v.Ref, Method: v.Method, Response: typed})
 	p.answered(w, r, v, res, err, false)
-}
-
-// digits counts the decimal digits of any script.
-func digits(s string) int {
-	n := 0
-	for _, r := range s {
-		if unicode.IsDigit(r) {
-			n++
-		}
-	}
-	return n
 }
 
 // answered shows what became of a try.
