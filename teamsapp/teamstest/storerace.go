@@ -7,28 +7,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mspkit/mspkit/internal/race"
 	"github.com/mspkit/mspkit/teamsapp"
 )
 
 // storeRacers is how many goroutines race a method, half of them on each instance.
-const storeRacers = 64
+const storeRacers = race.Goroutines
 
 // race runs f on every racer at once and waits.
 func (s *storeSuite) race(f func(st teamsapp.Store, i int)) {
 	s.Helper()
-	var ready, done sync.WaitGroup
-	begin := make(chan struct{})
-	for i := range storeRacers {
-		ready.Add(1)
-		done.Go(func() {
-			ready.Done()
-			<-begin
-			f(s.stores[i%len(s.stores)], i)
-		})
-	}
-	ready.Wait()
-	close(begin)
-	done.Wait()
+	race.On(s.stores, f)
 	if s.Failed() {
 		s.FailNow()
 	}

@@ -7,28 +7,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mspkit/mspkit/internal/race"
 	"github.com/mspkit/mspkit/verify"
 )
 
 // racers is how many goroutines race each verb, half of them on each instance.
-const racers = 64
+const racers = race.Goroutines
 
 // race runs f on every racer at once and waits.
 func (s *suite) race(f func(st verify.Store, i int)) {
 	s.Helper()
-	var ready, done sync.WaitGroup
-	begin := make(chan struct{})
-	for i := range racers {
-		ready.Add(1)
-		done.Go(func() {
-			ready.Done()
-			<-begin
-			f(s.stores[i%len(s.stores)], i)
-		})
-	}
-	ready.Wait()
-	close(begin)
-	done.Wait()
+	race.On(s.stores, f)
 }
 
 // unexpected reports an error that is none of those allowed.

@@ -3,7 +3,6 @@ package stores_test
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -86,7 +85,13 @@ func TestTheTablesOfTheBotTellNothingInClear(t *testing.T) {
 	require.NoError(t, err)
 	pressed(t, bot, teams, dana, danaID)
 
-	dump := dumped(t, db, "references") + dumped(t, db, "claims")
+	var tables strings.Builder
+	for _, table := range []string{"references", "claims"} {
+		text := dumpTable(t, db, "mspkit_teamsapp_"+table)
+		require.NotEmpty(t, text, "%s is empty, so that nothing is shown", table)
+		tables.WriteString(text)
+	}
+	dump := tables.String()
 	require.Contains(t, dump, danaID, "the dump shows what is there")
 	for what, secret := range map[string]string{
 		"conversation": dana.Conversation(), "service URL": dana.ServiceURL(), "locale": "pt-BR", "name": "Whitfield", "member": "29:",
@@ -132,28 +137,4 @@ func TestTheTablesOfTheBotCannotMixUpReplies(t *testing.T) {
 	again, err = dana.Repeat(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "Done.", again.Text, "not what somebody else was told")
-}
-
-// dumped returns everything that stands in one of the bot's tables.
-func dumped(t *testing.T, db *sql.DB, table string) string {
-	t.Helper()
-	rows, err := db.QueryContext(t.Context(), `SELECT * FROM mspkit_teamsapp_`+table)
-	require.NoError(t, err)
-	defer rows.Close()
-	names, err := rows.Columns()
-	require.NoError(t, err)
-	var dump strings.Builder
-	for rows.Next() {
-		values := make([]any, len(names))
-		for i := range values {
-			values[i] = new(any)
-		}
-		require.NoError(t, rows.Scan(values...))
-		for _, v := range values {
-			fmt.Fprintf(&dump, "%s\n", *v.(*any))
-		}
-	}
-	require.NoError(t, rows.Err())
-	require.NotEmpty(t, dump.String(), "%s is empty, so that nothing is shown", table)
-	return dump.String()
 }
