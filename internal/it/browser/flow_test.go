@@ -11,9 +11,14 @@ import (
 	"github.com/mspkit/mspkit/verify"
 )
 
+// drawn waits for a frame: only then does the browser give an autofocus field its focus. A person is never faster, a
+// test is, and takes the focus away from it.
+const drawn = `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`
+
 // focus presses Tab until the element is reached and reports after how many times.
 func (b *tab) focus(selector string) int {
 	b.Helper()
+	eval[bool](b, drawn)
 	for n := range 12 {
 		if eval[bool](b, `document.activeElement.matches("`+selector+`")`) {
 			ring := eval[string](b, `getComputedStyle(document.activeElement).outlineStyle`)
