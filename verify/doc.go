@@ -57,5 +57,6 @@
 //	ErrForbidden       the technician may not do this, or the challenge was sent to somebody else
 //	ErrProof           the proof is not genuine or not for this
 //	ErrProofExpired    the proof was not redeemed in time
+//	ErrUnapproved      a second technician must approve first
 //	ErrRedeemed        the proof was redeemed by somebody else
 package verify

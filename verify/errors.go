@@ -38,6 +38,8 @@ var (
 	ErrProof = errors.New("the proof does not match")
 	// ErrProofExpired means that a proof was not redeemed in time.
 	ErrProofExpired = errors.New("the proof has expired")
+	// ErrUnapproved means that a second technician has not approved yet.
+	ErrUnapproved = errors.New("a second technician must approve first")
 	// ErrRedeemed means that a proof was redeemed already, by somebody else.
 	ErrRedeemed = errors.New("the proof was redeemed already")
 )

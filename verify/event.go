@@ -35,23 +35,27 @@ const (
 	EventCancelled EventKind = "cancelled"
 	// EventFailedOver ends a challenge that could not be delivered, because another one is begun by another way.
 	EventFailedOver EventKind = "failed-over"
-	EventRedeemed   EventKind = "redeemed"
-	EventFrozen     EventKind = "frozen"
-	EventUnfrozen   EventKind = "unfrozen"
+	// EventApproved means that a second technician agreed to what was confirmed.
+	EventApproved EventKind = "approved"
+	EventRedeemed EventKind = "redeemed"
+	EventFrozen   EventKind = "frozen"
+	EventUnfrozen EventKind = "unfrozen"
 	// EventLocked means that the subject failed too often in a row. It is an alert.
 	EventLocked   EventKind = "locked"
 	EventUnlocked EventKind = "unlocked"
+	// EventLimit means that a limit with an alert was reached; Reason is its name. It is an alert.
+	EventLimit EventKind = "limit-reached"
 )
 
 // Alert reports whether somebody should look at once.
 func (k EventKind) Alert() bool {
-	return k == EventDenied || k == EventMismatch || k == EventLocked || k == EventFrozen
+	return k == EventDenied || k == EventMismatch || k == EventLocked || k == EventFrozen || k == EventLimit
 }
 
 // Event tells of one state change. It is stored in the same step as the change and holds no code, link,
 // address or name.
 type Event struct {
-	// Seq orders the events of a store. ID stays the same when an event is handed over again.
+	// Seq orders the events of one tenant in a store. ID stays the same when an event is handed over again.
 	Seq        int64
 	ID         string
 	Kind       EventKind
@@ -73,6 +77,8 @@ type Event struct {
 	By string
 	// Reason is what a technician or channel gave as reason.
 	Reason string
+	// Link is the event's place in the chain of its tenant, zero until [Service.Run] has added it.
+	Link Link
 }
 
 // Who causes an event where it is not a technician.

@@ -452,10 +452,10 @@ func (s *Service) limits(set Settings, p pick, tenant mspkit.TenantID, subject s
 	to := s.secrets.hash("destination", p.way.Channel, p.address)
 	var out []Limit
 	if l.Cooldown > 0 {
-		out = append(out, Limit{Name: LimitCooldown, Key: "destination/" + to + "/cooldown", Max: 1, Window: l.Cooldown})
+		out = append(out, Limit{Name: LimitCooldown, Key: "destination/" + to + "/cooldown", Max: 1, Window: l.Cooldown, Global: true})
 	}
 	if l.PerDestination > 0 {
-		out = append(out, Limit{Name: LimitDestination, Key: "destination/" + to + "/day", Max: l.PerDestination, Window: day})
+		out = append(out, Limit{Name: LimitDestination, Key: "destination/" + to + "/day", Max: l.PerDestination, Window: day, Global: true})
 	}
 	if l.PerSubject > 0 {
 		out = append(out, Limit{Name: LimitSubject, Key: tenantKey(tenant, "subject", subject), Max: l.PerSubject, Window: day})
@@ -473,7 +473,7 @@ func (s *Service) limits(set Settings, p pick, tenant mspkit.TenantID, subject s
 func (s *Service) publicLimits(_ Settings, p pick, tenant mspkit.TenantID, subject string) []Limit {
 	to := s.secrets.hash("destination", p.way.Channel, p.address)
 	return []Limit{
-		{Name: LimitRequests, Key: "destination/" + to + "/public", Max: publicPerDay, Window: day},
+		{Name: LimitRequests, Key: "destination/" + to + "/public", Max: publicPerDay, Window: day, Global: true},
 		{Name: LimitRequests, Key: tenantKey(tenant, "public-subject", subject), Max: publicPerDay, Window: day},
 	}
 }
@@ -483,7 +483,7 @@ func (s *Service) publicLimits(_ Settings, p pick, tenant mspkit.TenantID, subje
 func (s *Service) askLimits(_ Settings, p pick, tenant mspkit.TenantID, subject string) []Limit {
 	to := s.secrets.hash("destination", p.way.Channel, p.address)
 	return []Limit{
-		{Name: LimitRequests, Key: "destination/" + to + "/asked", Max: asksPerDay, Window: day},
+		{Name: LimitRequests, Key: "destination/" + to + "/asked", Max: asksPerDay, Window: day, Global: true},
 		{Name: LimitRequests, Key: tenantKey(tenant, "asked-subject", subject), Max: asksPerDay, Window: day},
 	}
 }

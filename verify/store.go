@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -108,8 +109,12 @@ type Record struct {
 	CreatedAt, ExpiresAt time.Time
 	DecidedAt            time.Time // zero while pending
 	ProofUntil           time.Time // zero unless confirmed
-	RedeemedBy           string
-	RedeemedAt           time.Time
+	// NeedsApproval makes the proof worthless until a second technician has approved.
+	NeedsApproval bool
+	ApprovedBy    string
+	ApprovedAt    time.Time
+	RedeemedBy    string
+	RedeemedAt    time.Time
 }
 
 // Effective returns the state that r has at now for a subject in state sub: what is stored, or expired, failed,
@@ -169,12 +174,24 @@ const (
 type Limit struct {
 	// Name is shown in [LimitError].
 	Name string
-	// Key names the counter. It begins with the tenant, except for limits over all tenants.
+	// Key names the counter. It begins with the tenant, except where the limit is Global.
 	Key    string
 	Max    int
 	Window time.Duration
 	// Refund makes a confirmed challenge give the count back.
 	Refund bool
+	// Global marks a counter over all tenants. The keys of all global limits of one call are the same up to their
+	// last slash, so that a store on many machines can keep them on one.
+	Global bool
+	// Alert stores an [EventLimit] after the event of the Begin or Renew whose count reaches Max: whatever comes
+	// next is refused.
+	Alert bool
+}
+
+// Reached returns the stamp of the [EventLimit] that comes with s because l, the i-th limit of the call, has reached
+// its maximum.
+func (l Limit) Reached(s Stamp, i int) Stamp {
+	return Stamp{ID: s.ID + "-limit-" + strconv.Itoa(i), Kind: EventLimit, By: BySystem, Reason: l.Name}
 }
 
 // Renewal replaces the answer of a challenge.
@@ -245,7 +262,7 @@ type Queued struct {
 	At, Due time.Time
 }
 
-// EventQuery selects events that were not acknowledged, in the order in which they were stored.
+// EventQuery selects events that were not acknowledged.
 type EventQuery struct {
 	Limit int
 	// Skip leaves out tenants whose recorder fails, so that they do not hold up the others.
@@ -257,7 +274,7 @@ type EventQuery struct {
 // be safe for concurrent use and pass verifytest.TestStore, which checks every sentence of this comment.
 //
 // Errors are [ErrNotFound], [ErrConflict], [ErrNotPending], [ErrFrozen], [ErrLocked], a [*LimitError],
-// [ErrRedeemed], [ErrProofExpired], or what went wrong underneath.
+// [ErrRedeemed], [ErrProofExpired], [ErrUnapproved], [ErrForbidden], or what went wrong underneath.
 type Store interface {
 	// Begin stores a new challenge. In this order: a known idempotency key returns the stored record and true
 	// (or ErrConflict); a frozen subject is ErrFrozen, a locked one ErrLocked; then all limits are checked and
@@ -288,9 +305,13 @@ type Store interface {
 	// Hint sets Hinted on a pending challenge and stores the event, the first time only; later it does nothing.
 	Hint(ctx context.Context, ref Ref, s Stamp, now time.Time) error
 
+	// Approve stores that a second technician agrees to a confirmed challenge that needs it, once: a later one
+	// changes nothing and stores no event. See [Record.Approvable].
+	Approve(ctx context.Context, ref Ref, by string, s Stamp, now time.Time) (Record, error)
+
 	// Redeem marks the proof of a confirmed challenge as used. The same by may repeat it without effect;
-	// another is ErrRedeemed. From ProofUntil on it is ErrProofExpired and while the subject is frozen ErrFrozen,
-	// whoever asks and whether or not it was redeemed.
+	// another is ErrRedeemed. From ProofUntil on it is ErrProofExpired, while the subject is frozen ErrFrozen, and
+	// before an approval that it needs ErrUnapproved, whoever asks and whether or not it was redeemed.
 	Redeem(ctx context.Context, ref Ref, by string, s Stamp, now time.Time) (Record, error)
 
 	// Get returns the record and what is kept of its subject. List returns records, the newest first.
@@ -302,13 +323,24 @@ type Store interface {
 	Subject(ctx context.Context, tenant mspkit.TenantID, subject string) (SubjectState, error)
 	ChangeSubject(ctx context.Context, tenant mspkit.TenantID, subject string, c SubjectChange, now time.Time) error
 
-	// Events returns stored events that were not acknowledged. Ack acknowledges them; unknown ids are ignored.
+	// Events returns stored events that were not acknowledged, those of one tenant in the order in which they were
+	// stored. Ack acknowledges them; unknown ids are ignored.
 	Events(ctx context.Context, q EventQuery) ([]Event, error)
 	Ack(ctx context.Context, ids []string) error
 
+	// Unchained returns events that are in no chain yet, up to limit in all, those of one tenant in the order in which
+	// they were stored. Chain adds links to events of one tenant, in their order, if the chain still ends with number
+	// head; else it is ErrConflict and nothing is stored. Evidence returns up to limit chained events after number
+	// after, in their order.
+	Unchained(ctx context.Context, limit int) ([]Tail, error)
+	Chain(ctx context.Context, tenant mspkit.TenantID, head int64, events []Event) error
+	Evidence(ctx context.Context, tenant mspkit.TenantID, after int64, limit int) (Evidence, error)
+
 	// Expire ends up to limit pending challenges that have expired, each with an event, and returns how many.
-	// DeleteExpired deletes up to limit each of ended challenges and acknowledged events from before the given
-	// time, and of counters that are over at now; it returns how many records of all kinds it deleted.
+	// DeleteExpired deletes up to limit each of ended challenges from before the given time, of events from before
+	// that time that are acknowledged and chained, and of counters that are over at now; it returns how many records
+	// of all kinds it deleted. Events of a tenant go from the beginning of the chain on without a gap, and the link
+	// of the last one stays as the chain's base.
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
 	DeleteExpired(ctx context.Context, before, now time.Time, limit int) (int, error)
 
@@ -428,12 +460,30 @@ func (r Record) Redeemable(sub SubjectState, by string, now time.Time) (first bo
 		return false, ErrFrozen
 	case !now.Before(r.ProofUntil):
 		return false, ErrProofExpired
+	case r.NeedsApproval && r.ApprovedBy == "":
+		return false, ErrUnapproved
 	case r.RedeemedBy == by:
 		return false, nil
 	case r.RedeemedBy != "":
 		return false, ErrRedeemed
 	}
 	return true, nil
+}
+
+// Approvable reports whether by may approve r at now, and whether it is the first time. The technician who began may
+// not approve ([ErrForbidden]).
+func (r Record) Approvable(sub SubjectState, by string, now time.Time) (first bool, err error) {
+	switch {
+	case r.State != StateConfirmed || r.Kind != KindCaller || !r.NeedsApproval:
+		return false, ErrNotPending
+	case by == "" || by == r.Technician:
+		return false, ErrForbidden
+	case sub.FrozenUntil.After(now):
+		return false, ErrFrozen
+	case !now.Before(r.ProofUntil):
+		return false, ErrProofExpired
+	}
+	return r.ApprovedBy == "", nil
 }
 
 // Sent applies a delivery to r and reports whether r changed and whether that is an event.

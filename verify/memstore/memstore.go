@@ -20,8 +20,10 @@ type Store struct {
 	counters map[string]*counter
 	events   []verify.Event // not acknowledged
 	acked    []verify.Event // kept until DeleteExpired
+	chains   map[mspkit.TenantID]*chain
 	seq      int64
 	queue    []queued
+	factors  map[factorKey]verify.Factor
 }
 
 type key struct {
@@ -48,6 +50,7 @@ func New() *Store {
 	return &Store{
 		records: map[verify.Ref]*verify.Record{}, keys: map[key]idempotent{},
 		subjects: map[key]*verify.SubjectState{}, counters: map[string]*counter{},
+		chains: map[mspkit.TenantID]*chain{}, factors: map[factorKey]verify.Factor{},
 	}
 }
 
@@ -75,7 +78,7 @@ func (s *Store) Begin(_ context.Context, n verify.NewChallenge, limits []verify.
 	if err := r.Refused(sub, now); err != nil {
 		return verify.Record{}, false, err
 	}
-	refund, err := s.count(limits, now)
+	refund, reached, err := s.count(limits, now)
 	if err != nil {
 		return verify.Record{}, false, err
 	}
@@ -86,6 +89,7 @@ func (s *Store) Begin(_ context.Context, n verify.NewChallenge, limits []verify.
 		s.keys[idem] = idempotent{r.ID, n.Fingerprint}
 	}
 	s.emit(r.Event(n.Stamp, now))
+	s.alert(r, n.Stamp, limits, reached, now)
 	return r.Hidden(), false, nil
 }
 
@@ -169,12 +173,13 @@ func (s *Store) Renew(_ context.Context, ref verify.Ref, version int64, n verify
 	if err := r.Refused(sub, now); err != nil {
 		return verify.Record{}, err
 	}
-	refund, err := s.count(limits, now)
+	refund, reached, err := s.count(limits, now)
 	if err != nil {
 		return verify.Record{}, err
 	}
 	r.Renewed(n, refund)
 	s.emit(r.Event(n.Stamp, now))
+	s.alert(*r, n.Stamp, limits, reached, now)
 	return r.Hidden(), nil
 }
 
@@ -194,6 +199,26 @@ func (s *Store) Hint(_ context.Context, ref verify.Ref, st verify.Stamp, now tim
 	r.Hinted = true
 	s.emit(r.Event(st, now))
 	return nil
+}
+
+// Approve implements [verify.Store].
+func (s *Store) Approve(_ context.Context, ref verify.Ref, by string, st verify.Stamp, now time.Time) (verify.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.records[ref]
+	if !ok {
+		return verify.Record{}, verify.ErrNotFound
+	}
+	first, err := r.Approvable(s.subject(r.Tenant, r.Subject), by, now)
+	if err != nil {
+		return verify.Record{}, err
+	}
+	if first {
+		r.ApprovedBy, r.ApprovedAt = by, now
+		r.Version++
+		s.emit(r.Event(st, now))
+	}
+	return r.Hidden(), nil
 }
 
 // Redeem implements [verify.Store].
@@ -340,14 +365,7 @@ func (s *Store) DeleteExpired(_ context.Context, before, now time.Time, limit in
 			}
 		}
 	}
-	s.acked = slices.DeleteFunc(s.acked, func(e verify.Event) bool {
-		old := n < limit && e.At.Before(before)
-		if old {
-			n++
-		}
-		return old
-	})
-	deleted, n = deleted+n, 0
+	deleted, n = deleted+s.deleteEvents(before, limit), 0
 	for k, c := range s.counters {
 		if n < limit && !now.Before(c.end) {
 			delete(s.counters, k)
@@ -361,7 +379,7 @@ func (s *Store) DeleteExpired(_ context.Context, before, now time.Time, limit in
 func (s *Store) Enqueue(_ context.Context, q verify.Queued, limits []verify.Limit, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.count(limits, now); err != nil {
+	if _, _, err := s.count(limits, now); err != nil {
 		return err
 	}
 	s.queue = append(s.queue, queued{Queued: q, due: q.Due})
@@ -393,29 +411,42 @@ func (s *Store) Done(_ context.Context, tenant mspkit.TenantID, id string) error
 	return nil
 }
 
-// count checks all limits and counts all of them, or none.
-func (s *Store) count(limits []verify.Limit, now time.Time) (refund []string, err error) {
+// count checks all limits and counts all of them, or none. It returns the keys to be given back and the places of the
+// limits that were reached.
+func (s *Store) count(limits []verify.Limit, now time.Time) (refund []string, reached []int, err error) {
 	for _, l := range limits {
 		c, ok := s.counters[l.Key]
 		if l.Max == 0 {
-			return nil, &verify.LimitError{Limit: l.Name, RetryAfter: l.Window}
+			return nil, nil, &verify.LimitError{Limit: l.Name, RetryAfter: l.Window}
 		}
 		if ok && now.Before(c.end) && c.n >= l.Max {
-			return nil, &verify.LimitError{Limit: l.Name, RetryAfter: c.end.Sub(now)}
+			return nil, nil, &verify.LimitError{Limit: l.Name, RetryAfter: c.end.Sub(now)}
 		}
 	}
-	for _, l := range limits {
+	for i, l := range limits {
 		c, ok := s.counters[l.Key]
 		if !ok || !now.Before(c.end) {
 			c = &counter{end: now.Add(l.Window)}
 			s.counters[l.Key] = c
 		}
 		c.n++
+		if c.n == l.Max {
+			reached = append(reached, i)
+		}
 		if l.Refund {
 			refund = append(refund, l.Key)
 		}
 	}
-	return refund, nil
+	return refund, reached, nil
+}
+
+// alert stores the events of limits that were reached and want one.
+func (s *Store) alert(r verify.Record, st verify.Stamp, limits []verify.Limit, reached []int, now time.Time) {
+	for _, i := range reached {
+		if limits[i].Alert {
+			s.emit(r.Event(limits[i].Reached(st, i), now))
+		}
+	}
 }
 
 func (s *Store) subject(tenant mspkit.TenantID, subject string) verify.SubjectState {

@@ -18,6 +18,14 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestFactorStore(t *testing.T) {
+	t.Parallel()
+	verifytest.TestFactorStore(t, func(*testing.T) func() verify.FactorStore {
+		s := memstore.New()
+		return func() verify.FactorStore { return s }
+	})
+}
+
 func Example() {
 	ring, err := mspkit.NewKeyRing(mspkit.NewKey("k1"))
 	if err != nil {

@@ -43,17 +43,14 @@ func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verif
 			r.Subject, r.Action, r.Technician, r.Ticket.System, r.Ticket.ID, int64(r.Assurance), r.KeyID, present(r.Sealed), r.Tries, r.MaxTries, r.Sends, r.Messages,
 			r.LockAfter, flag(r.Hinted), encodeRefund(r.Refund), r.ReceiptID, sqlx.Micros(r.CreatedAt), sqlx.Micros(r.ExpiresAt),
 			sqlx.Micros(r.DecidedAt), sqlx.Micros(r.ProofUntil), r.RedeemedBy, sqlx.Micros(r.RedeemedAt),
-			present(r.MAC), present(r.WordMAC), null(n.Idempotency), n.Fingerprint, r.Answerer)
+			present(r.MAC), present(r.WordMAC), null(n.Idempotency), n.Fingerprint, r.Answerer, flag(r.NeedsApproval))
 		if err != nil {
 			return err
 		}
 		if added == 0 {
 			return verify.ErrConflict
 		}
-		if err := s.count(ctx, tx, limits, now); err != nil {
-			return err
-		}
-		return s.emit(ctx, tx, r.Event(n.Stamp, now))
+		return s.counted(ctx, tx, r, n.Stamp, limits, now)
 	})
 	if err != nil {
 		return verify.Record{}, false, wrap("begin", err)
@@ -170,9 +167,6 @@ func (s *Store) Renew(ctx context.Context, ref verify.Ref, version int64, n veri
 		if err := r.Refused(sub, now); err != nil {
 			return err
 		}
-		if err := s.count(ctx, tx, limits, now); err != nil {
-			return err
-		}
 		r.Renewed(n, refundable(limits))
 		_, err := tx.ExecContext(ctx, s.q.renewed, r.Version, r.State, sqlx.Micros(r.DecidedAt), r.KeyID, present(r.MAC),
 			present(r.WordMAC), present(r.Sealed), r.Tries, r.MaxTries, sqlx.Micros(r.ExpiresAt), r.Sends, r.Messages, flag(r.Hinted),
@@ -180,7 +174,7 @@ func (s *Store) Renew(ctx context.Context, ref verify.Ref, version int64, n veri
 		if err != nil {
 			return err
 		}
-		return s.emit(ctx, tx, r.Event(n.Stamp, now))
+		return s.counted(ctx, tx, *r, n.Stamp, limits, now)
 	})
 }
 
@@ -200,6 +194,22 @@ func (s *Store) Hint(ctx context.Context, ref verify.Ref, st verify.Stamp, now t
 		return s.emit(ctx, tx, r.Event(st, now))
 	})
 	return err
+}
+
+// Approve implements [verify.Store].
+func (s *Store) Approve(ctx context.Context, ref verify.Ref, by string, st verify.Stamp, now time.Time) (verify.Record, error) {
+	return s.change(ctx, "approve", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, sub verify.SubjectState) error {
+		first, err := r.Approvable(sub, by, now)
+		if err != nil || !first {
+			return err
+		}
+		r.ApprovedBy, r.ApprovedAt = by, now
+		r.Version++
+		if _, err := tx.ExecContext(ctx, s.q.approved, r.Version, r.ApprovedBy, sqlx.Micros(now), r.Tenant, r.ID); err != nil {
+			return err
+		}
+		return s.emit(ctx, tx, r.Event(st, now))
+	})
 }
 
 // Redeem implements [verify.Store].

@@ -25,7 +25,7 @@ func (s *Store) Enqueue(ctx context.Context, q verify.Queued, limits []verify.Li
 		}
 	}
 	return wrap("enqueue", s.db.WriteTx(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		if err := s.count(ctx, tx, limits, now); err != nil {
+		if _, err := s.count(ctx, tx, limits, now); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, s.q.enqueue, q.Tenant, q.ID, present(q.Sealed), q.Attempts, sqlx.Micros(q.At), sqlx.Micros(q.Due))

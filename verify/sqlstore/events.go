@@ -132,7 +132,6 @@ func (s *Store) DeleteExpired(ctx context.Context, before, now time.Time, limit 
 			args []any
 		}{
 			{s.q.dropEnded, []any{old, old, limit}},
-			{s.q.dropEvents, []any{old, limit}},
 			{s.q.dropLimits, []any{at, at, limit}},
 		} {
 			gone, err := tx.Affected(ctx, drop.text, drop.args...)
@@ -141,7 +140,9 @@ func (s *Store) DeleteExpired(ctx context.Context, before, now time.Time, limit 
 			}
 			n += gone
 		}
-		return nil
+		gone, err := s.dropEvents(ctx, tx, old, limit)
+		n += gone
+		return err
 	})
 	if err != nil {
 		return 0, wrap("delete expired", err)

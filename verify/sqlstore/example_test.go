@@ -38,4 +38,5 @@ func ExampleMigrations() {
 	// Output:
 	// -- verify version 1
 	// -- verify version 2
+	// -- verify version 3
 }

@@ -14,19 +14,19 @@ type scanner interface{ Scan(dest ...any) error }
 // scanRecord reads columns and, after them, more.
 func scanRecord(row scanner, more ...any) (verify.Record, error) {
 	var r verify.Record
-	var created, expires, decided, proof, redeemed int64
+	var created, expires, decided, proof, redeemed, approved int64
 	var refund string
 	err := row.Scan(append([]any{
 		&r.Tenant, &r.ID, &r.Version, &r.Kind, &r.State, &r.Delivery, &r.Method, &r.Channel, &r.Subject, &r.Action,
 		&r.Technician, &r.Ticket.System, &r.Ticket.ID, &r.Assurance, &r.KeyID, &r.Sealed, &r.Tries, &r.MaxTries, &r.Sends, &r.Messages,
 		&r.LockAfter, &r.Hinted, &refund, &r.ReceiptID, &created, &expires, &decided, &proof,
-		&r.RedeemedBy, &redeemed, &r.Answerer,
+		&r.RedeemedBy, &redeemed, &r.Answerer, &r.NeedsApproval, &r.ApprovedBy, &approved,
 	}, more...)...)
 	if err != nil {
 		return verify.Record{}, err
 	}
 	r.CreatedAt, r.ExpiresAt, r.DecidedAt = sqlx.Time(created), sqlx.Time(expires), sqlx.Time(decided)
-	r.ProofUntil, r.RedeemedAt = sqlx.Time(proof), sqlx.Time(redeemed)
+	r.ProofUntil, r.RedeemedAt, r.ApprovedAt = sqlx.Time(proof), sqlx.Time(redeemed), sqlx.Time(approved)
 	if refund != "" {
 		if err := json.Unmarshal([]byte(refund), &r.Refund); err != nil {
 			return verify.Record{}, fmt.Errorf("column refund of a challenge: %w", err)
@@ -37,7 +37,7 @@ func scanRecord(row scanner, more ...any) (verify.Record, error) {
 
 // rounded returns r as the database gives it back: times in microseconds and UTC.
 func rounded(r verify.Record) verify.Record {
-	for _, t := range []*time.Time{&r.CreatedAt, &r.ExpiresAt, &r.DecidedAt, &r.ProofUntil, &r.RedeemedAt} {
+	for _, t := range []*time.Time{&r.CreatedAt, &r.ExpiresAt, &r.DecidedAt, &r.ProofUntil, &r.RedeemedAt, &r.ApprovedAt} {
 		*t = sqlx.Time(sqlx.Micros(*t))
 	}
 	return r
@@ -79,7 +79,7 @@ func scanEvent(row scanner) (verify.Event, error) {
 	var at int64
 	err := row.Scan(&e.Seq, &e.ID, &e.Kind, &at, &e.Tenant, &e.Challenge, &e.Verifies, &e.Subject, &e.Action,
 		&e.Technician, &e.Ticket.System, &e.Ticket.ID, &e.Channel, &e.Method, &e.Assurance, &e.State, &e.Tries,
-		&e.Sends, &e.By, &e.Reason)
+		&e.Sends, &e.By, &e.Reason, &e.Link.N, &e.Link.Value)
 	e.At = sqlx.Time(at)
 	return e, err
 }

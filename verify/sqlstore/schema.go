@@ -123,4 +123,31 @@ var component = sqlx.Component{Name: "verify", Migrations: []sqlx.Migration{{Ver
 }}, {Version: 2, SQL: []string{
 	// Challenges of the previous release are bound to nobody, which is what they were.
 	`ALTER TABLE {t}verify_challenges ADD COLUMN answerer {text} NOT NULL DEFAULT ''`,
+}}, {Version: 3, SQL: []string{
+	`ALTER TABLE {t}verify_challenges ADD COLUMN needs_approval {int} NOT NULL DEFAULT 0`,
+	`ALTER TABLE {t}verify_challenges ADD COLUMN approved_by {text} NOT NULL DEFAULT ''`,
+	`ALTER TABLE {t}verify_challenges ADD COLUMN approved_at {int} NOT NULL DEFAULT 0`,
+
+	// chain counts the events of a tenant from 1; 0 is not chained yet, as are those of the previous release.
+	`ALTER TABLE {t}verify_events ADD COLUMN chain {int} NOT NULL DEFAULT 0`,
+	`ALTER TABLE {t}verify_events ADD COLUMN link {bytes}`,
+	`CREATE UNIQUE INDEX {p}verify_events_chain ON {t}verify_events (tenant, chain) WHERE chain > 0`,
+	`CREATE INDEX {p}verify_events_unchained ON {t}verify_events (seq) WHERE chain = 0`,
+	`CREATE TABLE {t}verify_chains (
+		tenant {text} NOT NULL PRIMARY KEY,
+		head {int} NOT NULL,
+		head_link {bytes} NOT NULL,
+		base {int} NOT NULL,
+		base_link {bytes} NOT NULL
+	)`,
+
+	`CREATE TABLE {t}verify_factors (
+		tenant {text} NOT NULL,
+		subject {text} NOT NULL,
+		kind {text} NOT NULL,
+		version {int} NOT NULL,
+		sealed {bytes} NOT NULL,
+		changed_at {int} NOT NULL,
+		PRIMARY KEY (tenant, subject, kind)
+	)`,
 }}}}

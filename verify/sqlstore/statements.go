@@ -10,7 +10,11 @@ type statements struct {
 	count, refund, event                             string
 	reached, enqueue, anyDue, queueDue, lease, done  string
 	anyExpired, expired                              string
-	anyOld, dropEnded, dropEvents, dropLimits        string
+	anyOld, dropEnded, dropLimits                    string
+	approved                                         string
+	unchained, chains, newChain, setChain, setLink   string
+	evidence, oldest, olds, moveBase, dropEvents     string
+	factor, newFactor, setFactor, dropFactor         string
 }
 
 // columns of a record without its MACs, which only Attempt reads, and of its subject.
@@ -18,15 +22,16 @@ const (
 	columns = `c.tenant, c.id, c.version, c.kind, c.state, c.delivery, c.method, c.channel, c.subject, c.action,
 		c.technician, c.ticket_system, c.ticket_id, c.assurance, c.key_id, c.sealed, c.tries, c.max_tries, c.sends, c.messages,
 		c.lock_after, c.hinted, c.refund, c.receipt_id, c.created_at, c.expires_at, c.decided_at, c.proof_until,
-		c.redeemed_by, c.redeemed_at, c.answerer`
+		c.redeemed_by, c.redeemed_at, c.answerer, c.needs_approval, c.approved_by, c.approved_at`
 	subjectColumns = `COALESCE(s.failures, 0), COALESCE(s.frozen_until, 0)`
 	fromBoth       = ` FROM {t}verify_challenges c LEFT JOIN {t}verify_subjects s ON s.tenant = c.tenant AND s.subject = c.subject`
 	eventColumns   = `id, kind, happened_at, tenant, challenge, verifies, subject, action, technician, ticket_system,
 		ticket_id, channel, method, assurance, state, tries, sends, caused_by, reason`
-	unacked   = `SELECT seq, ` + eventColumns + ` FROM {t}verify_events WHERE acked = 0`
+	linked    = `SELECT seq, ` + eventColumns + `, chain, link FROM {t}verify_events`
+	unacked   = linked + ` WHERE acked = 0`
 	isExpired = `state = 'pending' AND expires_at <= ?`
 	isEnded   = `state <> 'pending' AND decided_at < ?`
-	isOld     = `acked = 1 AND happened_at < ?`
+	isOld     = `acked = 1 AND happened_at < ? AND chain > 0`
 )
 
 func newStatements(db *sqlx.DB) *statements {
@@ -34,8 +39,8 @@ func newStatements(db *sqlx.DB) *statements {
 		insert: db.SQL(`INSERT INTO {t}verify_challenges (tenant, id, version, kind, state, delivery, method, channel,
 			subject, action, technician, ticket_system, ticket_id, assurance, key_id, sealed, tries, max_tries, sends, messages,
 			lock_after, hinted, refund, receipt_id, created_at, expires_at, decided_at, proof_until, redeemed_by,
-			redeemed_at, mac, word_mac, idempotency, fingerprint, answerer)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			redeemed_at, mac, word_mac, idempotency, fingerprint, answerer, needs_approval)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (tenant, id) DO NOTHING`),
 		get:     db.SQL(`SELECT ` + columns + `, ` + subjectColumns + fromBoth + ` WHERE c.tenant = ? AND c.id = ?`),
 		attempt: db.SQL(`SELECT ` + columns + `, ` + subjectColumns + `, c.mac, c.word_mac` + fromBoth + ` WHERE c.tenant = ? AND c.id = ?`),
@@ -51,6 +56,8 @@ func newStatements(db *sqlx.DB) *statements {
 			delivery = ?, receipt_id = ? WHERE tenant = ? AND id = ?`),
 		hinted:   db.SQL(`UPDATE {t}verify_challenges SET hinted = 1 WHERE tenant = ? AND id = ?`),
 		redeemed: db.SQL(`UPDATE {t}verify_challenges SET version = ?, redeemed_by = ?, redeemed_at = ? WHERE tenant = ? AND id = ?`),
+
+		approved: db.SQL(`UPDATE {t}verify_challenges SET version = ?, approved_by = ?, approved_at = ? WHERE tenant = ? AND id = ?`),
 
 		subject: db.SQL(`SELECT failures, frozen_until FROM {t}verify_subjects WHERE tenant = ? AND subject = ?`),
 		setSubject: db.SQL(`INSERT INTO {t}verify_subjects (tenant, subject, failures, frozen_until) VALUES (?, ?, ?, ?)
@@ -86,9 +93,31 @@ func newStatements(db *sqlx.DB) *statements {
 		// The condition stands outside again: on PostgreSQL a row may change while the statement waits for it.
 		dropEnded: db.SQL(`DELETE FROM {t}verify_challenges WHERE ` + isEnded + ` AND (tenant, id) IN
 			(SELECT tenant, id FROM {t}verify_challenges WHERE ` + isEnded + ` ORDER BY decided_at LIMIT ?)`),
-		dropEvents: db.SQL(`DELETE FROM {t}verify_events WHERE seq IN
-			(SELECT seq FROM {t}verify_events WHERE ` + isOld + ` ORDER BY happened_at LIMIT ?)`),
 		dropLimits: db.SQL(`DELETE FROM {t}verify_limits WHERE ends_at <= ? AND name IN
 			(SELECT name FROM {t}verify_limits WHERE ends_at <= ? ORDER BY ends_at LIMIT ?)`),
+
+		unchained: db.SQL(linked + ` WHERE chain = 0 ORDER BY seq LIMIT ?`),
+		chains:    db.SQL(`SELECT base, base_link, head, head_link FROM {t}verify_chains WHERE tenant = ?`),
+		newChain: db.SQL(`INSERT INTO {t}verify_chains (tenant, head, head_link, base, base_link) VALUES (?, ?, ?, 0, ?)
+			ON CONFLICT (tenant) DO NOTHING`),
+		setChain: db.SQL(`UPDATE {t}verify_chains SET head = ?, head_link = ? WHERE tenant = ? AND head = ?`),
+		setLink:  db.SQL(`UPDATE {t}verify_events SET chain = ?, link = ? WHERE seq = ? AND id = ? AND tenant = ? AND chain = 0`),
+		evidence: db.SQL(linked + ` WHERE tenant = ? AND chain > ? ORDER BY chain LIMIT ?`),
+		// The tenants whose chain begins with an old event, and that event.
+		oldest: db.SQL(`SELECT c.tenant, c.base FROM {t}verify_chains c JOIN {t}verify_events e
+			ON e.tenant = c.tenant AND e.chain = c.base + 1 AND e.` + isOld + ` ORDER BY e.happened_at LIMIT ?`),
+		// The old events that follow the base without a younger one between.
+		olds: db.SQL(`SELECT chain, link FROM {t}verify_events WHERE tenant = ? AND chain > ? AND chain < COALESCE(
+			(SELECT chain FROM {t}verify_events WHERE tenant = ? AND chain > ? AND (acked = 0 OR happened_at >= ?) ORDER BY chain LIMIT 1),
+			9223372036854775807) ORDER BY chain LIMIT ?`),
+		moveBase:   db.SQL(`UPDATE {t}verify_chains SET base = ?, base_link = ? WHERE tenant = ? AND base = ?`),
+		dropEvents: db.SQL(`DELETE FROM {t}verify_events WHERE tenant = ? AND chain > ? AND chain <= ?`),
+
+		factor: db.SQL(`SELECT version, sealed, changed_at FROM {t}verify_factors WHERE tenant = ? AND subject = ? AND kind = ?`),
+		newFactor: db.SQL(`INSERT INTO {t}verify_factors (tenant, subject, kind, version, sealed, changed_at) VALUES (?, ?, ?, 1, ?, ?)
+			ON CONFLICT (tenant, subject, kind) DO NOTHING`),
+		setFactor: db.SQL(`UPDATE {t}verify_factors SET version = version + 1, sealed = ?, changed_at = ?
+			WHERE tenant = ? AND subject = ? AND kind = ? AND version = ?`),
+		dropFactor: db.SQL(`DELETE FROM {t}verify_factors WHERE tenant = ? AND subject = ? AND kind = ? AND version = ?`),
 	}
 }

@@ -69,7 +69,7 @@ func wrap(verb string, err error) error {
 	}
 	for _, decided := range []error{
 		verify.ErrNotFound, verify.ErrConflict, verify.ErrNotPending, verify.ErrFrozen, verify.ErrLocked,
-		verify.ErrProof, verify.ErrProofExpired, verify.ErrRedeemed,
+		verify.ErrProof, verify.ErrProofExpired, verify.ErrRedeemed, verify.ErrUnapproved, verify.ErrForbidden,
 	} {
 		if errors.Is(err, decided) {
 			return err

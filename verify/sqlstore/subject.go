@@ -80,25 +80,42 @@ func (s *Store) lock(ctx context.Context, tx *sqlx.Tx, tenants ...mspkit.TenantI
 	return nil
 }
 
-// count counts all limits and fails with a [*verify.LimitError] where one is exceeded; then the transaction must
-// be undone, which takes all counts back.
-func (s *Store) count(ctx context.Context, tx *sqlx.Tx, limits []verify.Limit, now time.Time) error {
+// counted counts all limits and stores the event of st with the alerts of limits that are reached. It fails with a
+// [*verify.LimitError] where one is exceeded; then the transaction must be undone, which takes all counts back.
+func (s *Store) counted(ctx context.Context, tx *sqlx.Tx, r verify.Record, st verify.Stamp, limits []verify.Limit, now time.Time) error {
+	reached, err := s.count(ctx, tx, limits, now)
+	if err == nil {
+		err = s.emit(ctx, tx, r.Event(st, now))
+	}
+	for _, i := range reached {
+		if err == nil && limits[i].Alert {
+			err = s.emit(ctx, tx, r.Event(limits[i].Reached(st, i), now))
+		}
+	}
+	return err
+}
+
+// count counts all limits like counted and returns the places of those that are reached.
+func (s *Store) count(ctx context.Context, tx *sqlx.Tx, limits []verify.Limit, now time.Time) (reached []int, err error) {
 	at := sqlx.Micros(now)
-	for _, l := range limits {
+	for i, l := range limits {
 		if l.Max < 1 {
-			return &verify.LimitError{Limit: l.Name, RetryAfter: l.Window}
+			return nil, &verify.LimitError{Limit: l.Name, RetryAfter: l.Window}
 		}
 		var counted int
 		var ends int64
 		err := tx.QueryRowContext(ctx, s.q.count, l.Key, sqlx.Micros(now.Add(l.Window)), at, at).Scan(&counted, &ends)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if counted > l.Max {
-			return &verify.LimitError{Limit: l.Name, RetryAfter: time.Duration(ends-at) * time.Microsecond}
+			return nil, &verify.LimitError{Limit: l.Name, RetryAfter: time.Duration(ends-at) * time.Microsecond}
+		}
+		if counted == l.Max {
+			reached = append(reached, i)
 		}
 	}
-	return nil
+	return reached, nil
 }
 
 func refundable(limits []verify.Limit) []string {

@@ -48,11 +48,15 @@ func TestStore(t *testing.T, storage func(t *testing.T) (open func() verify.Stor
 		{"Renew refuses", renewRefuses},
 		{"Hint is stored once", hintOnce},
 		{"Redeem works once", redeemOnce},
+		{"Approve is by somebody else, and comes before Redeem", approves},
+		{"A limit that is reached is told where it wants to", limitAlerts},
 		{"Expiry goes by the given time", expiry},
 		{"List selects and sorts", listSelects},
 		{"Subjects are changed with an event", changeSubject},
 		{"Events come in order until they are acknowledged", eventsInOrder},
 		{"Old things are deleted and others kept", deletes},
+		{"A chain grows at its end", chainGrows},
+		{"A chain is deleted from its beginning", chainDeletes},
 		{"The queue leases and forgets", queueLeases},
 		{"Tenants do not see each other", tenants},
 		{"A clock that is a minute behind or ahead does no harm", clockSkew},
@@ -64,6 +68,8 @@ func TestStore(t *testing.T, storage func(t *testing.T) (open func() verify.Stor
 		{"Race: Finish", raceFinish},
 		{"Race: Renew", raceRenew},
 		{"Race: Redeem", raceRedeem},
+		{"Race: Approve", raceApprove},
+		{"Race: Chain", raceChain},
 		{"Race: Hint and ChangeSubject", raceHint},
 		{"Race: Expire", raceExpire},
 		{"Race: Due", raceDue},
@@ -204,7 +210,7 @@ func (s *suite) hidden(r verify.Record) {
 func (s *suite) same(got, want verify.Record) {
 	s.Helper()
 	for _, r := range []*verify.Record{&got, &want} {
-		for _, at := range []*time.Time{&r.CreatedAt, &r.ExpiresAt, &r.DecidedAt, &r.ProofUntil, &r.RedeemedAt} {
+		for _, at := range []*time.Time{&r.CreatedAt, &r.ExpiresAt, &r.DecidedAt, &r.ProofUntil, &r.RedeemedAt, &r.ApprovedAt} {
 			if !at.IsZero() {
 				*at = at.UTC().Truncate(time.Microsecond)
 			}

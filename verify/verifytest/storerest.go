@@ -127,29 +127,36 @@ func eventsInOrder(s *suite) {
 		s.begin(n)
 		want = append(want, n.Stamp.ID)
 	}
-	ids := func(q verify.EventQuery) []string {
+	ids := func(q verify.EventQuery) map[mspkit.TenantID][]string {
 		s.Helper()
 		es, err := s.Events(s.Context(), q)
 		s.ok(err)
-		var out []string
-		var seq int64
+		out := map[mspkit.TenantID][]string{}
+		seq := map[mspkit.TenantID]int64{}
 		for _, e := range es {
-			if e.Seq <= seq {
-				s.Fatalf("events are not in the order of Seq: %d after %d", e.Seq, seq)
+			if e.Seq <= seq[e.Tenant] {
+				s.Fatalf("events of a tenant are not in the order of Seq: %d after %d", e.Seq, seq[e.Tenant])
 			}
-			seq = e.Seq
-			out = append(out, e.ID)
+			seq[e.Tenant] = e.Seq
+			out[e.Tenant] = append(out[e.Tenant], e.ID)
 		}
 		return out
 	}
-	s.equal(ids(verify.EventQuery{Limit: 3}), want[:3], "first")
-	s.equal(ids(verify.EventQuery{Limit: 3}), want[:3], "again, not acknowledged")
-	s.equal(ids(verify.EventQuery{Limit: 2, Skip: []mspkit.TenantID{contoso}}), []string{want[1], want[3]}, "skipping a tenant")
-	s.equal(ids(verify.EventQuery{Limit: 9, Skip: []mspkit.TenantID{contoso, fabrikam}}), []string(nil), "skipping both")
+	all := map[mspkit.TenantID][]string{contoso: {want[0], want[2], want[4], want[6]}, fabrikam: {want[1], want[3], want[5]}}
+	three := ids(verify.EventQuery{Limit: 3})
+	s.equal(len(three[contoso])+len(three[fabrikam]), 3, "a limit of 3")
+	for tenant, first := range three {
+		s.equal(first, all[tenant][:len(first)], "the first of "+string(tenant))
+	}
+	s.equal(ids(verify.EventQuery{Limit: 3}), three, "again, not acknowledged")
+	s.equal(ids(verify.EventQuery{Limit: 2, Skip: []mspkit.TenantID{contoso}}), map[mspkit.TenantID][]string{fabrikam: {want[1], want[3]}}, "skipping a tenant")
+	s.equal(ids(verify.EventQuery{Limit: 9, Skip: []mspkit.TenantID{contoso, fabrikam}}), map[mspkit.TenantID][]string{}, "skipping both")
+	s.equal(ids(verify.EventQuery{Limit: 9}), all, "all")
 	s.ok(s.Ack(s.Context(), []string{want[0], want[2], "unknown"}))
 	s.ok(s.Ack(s.Context(), []string{want[0]}))
 	s.ok(s.Ack(s.Context(), nil))
-	s.equal(ids(verify.EventQuery{Limit: 9}), append([]string{want[1]}, want[3:]...), "after Ack")
+	all[contoso] = all[contoso][2:]
+	s.equal(ids(verify.EventQuery{Limit: 9}), all, "after Ack")
 }
 
 func deletes(s *suite) {
@@ -164,6 +171,7 @@ func deletes(s *suite) {
 		ids = append(ids, e.ID)
 	}
 	s.ok(s.Ack(s.Context(), ids[:2]))
+	s.chain()
 	later := s.now.Add(time.Hour)
 
 	_, err := s.DeleteExpired(s.Context(), s.now.Add(-time.Hour), s.now, 100) // nothing is old
@@ -194,7 +202,7 @@ func deletes(s *suite) {
 }
 
 func queueLeases(s *suite) {
-	limit := verify.Limit{Name: "q", Key: "q", Max: 2, Window: time.Hour}
+	limit := verify.Limit{Name: "q", Key: "all/q", Max: 2, Window: time.Hour, Global: true}
 	q := verify.Queued{Tenant: contoso, ID: "q1", Sealed: []byte{1, 0, 2}, At: s.now, Due: s.now}
 	s.ok(s.Enqueue(s.Context(), q, []verify.Limit{limit}, s.now))
 	q2 := q

@@ -44,6 +44,15 @@ func TestVerifyStoreOnSQLite(t *testing.T) {
 	})
 }
 
+func TestVerifyFactorStoreOnSQLite(t *testing.T) {
+	t.Parallel()
+	verifytest.TestFactorStore(t, func(t *testing.T) func() verify.FactorStore {
+		t.Helper()
+		d := verifyFile(t)
+		return func() verify.FactorStore { return openVerify(t, d) }
+	})
+}
+
 func TestADatabaseFileThatVanishesConfirmsNothing(t *testing.T) {
 	t.Parallel()
 	d, ring := verifyFile(t), newRing(t)

@@ -1,0 +1,117 @@
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/verify"
+)
+
+// chain is the chain of one tenant; its events are among those of the store.
+type chain struct{ base, head verify.Link }
+
+// Unchained implements [verify.Store].
+func (s *Store) Unchained(_ context.Context, limit int) ([]verify.Tail, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []verify.Tail
+	at := map[mspkit.TenantID]int{}
+	for _, e := range s.all(func(e verify.Event) bool { return e.Link.N == 0 }, limit) {
+		i, ok := at[e.Tenant]
+		if !ok {
+			i = len(out)
+			at[e.Tenant] = i
+			tail := verify.Tail{Tenant: e.Tenant}
+			if c := s.chains[e.Tenant]; c != nil {
+				tail.Head = c.head
+			}
+			out = append(out, tail)
+		}
+		out[i].Events = append(out[i].Events, e)
+	}
+	return out, nil
+}
+
+// Chain implements [verify.Store].
+func (s *Store) Chain(_ context.Context, tenant mspkit.TenantID, head int64, events []verify.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chains[tenant]
+	if c == nil {
+		c = &chain{}
+	}
+	if c.head.N != head {
+		return verify.ErrConflict
+	}
+	found := make([]*verify.Event, 0, len(events))
+	for _, e := range events {
+		stored := s.event(e.Seq)
+		if stored == nil || stored.ID != e.ID || stored.Tenant != tenant || stored.Link.N != 0 {
+			return verify.ErrConflict
+		}
+		found = append(found, stored)
+	}
+	for i, e := range events {
+		found[i].Link = e.Link
+		c.head = e.Link
+	}
+	s.chains[tenant] = c
+	return nil
+}
+
+// Evidence implements [verify.Store].
+func (s *Store) Evidence(_ context.Context, tenant mspkit.TenantID, after int64, limit int) (verify.Evidence, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chains[tenant]
+	if c == nil {
+		return verify.Evidence{}, nil
+	}
+	return verify.Evidence{Base: c.base, Head: c.head, Events: s.all(func(e verify.Event) bool {
+		return e.Tenant == tenant && e.Link.N > after
+	}, limit)}, nil
+}
+
+// all returns the first limit events that match, acknowledged or not, in the order in which they were stored.
+func (s *Store) all(match func(verify.Event) bool, limit int) []verify.Event {
+	var out []verify.Event
+	for _, list := range [][]verify.Event{s.acked, s.events} {
+		for _, e := range list {
+			if match(e) {
+				out = append(out, e)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b verify.Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	return out[:min(len(out), max(limit, 0))]
+}
+
+// event returns the stored event with a number, or nil.
+func (s *Store) event(seq int64) *verify.Event {
+	for _, list := range [][]verify.Event{s.events, s.acked} {
+		if i := slices.IndexFunc(list, func(e verify.Event) bool { return e.Seq == seq }); i >= 0 {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// deleteEvents deletes up to limit events that are acknowledged and older than before, of each tenant from the base of
+// its chain on without a gap, and returns how many.
+func (s *Store) deleteEvents(before time.Time, limit int) int {
+	n := 0
+	slices.SortFunc(s.acked, func(a, b verify.Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	s.acked = slices.DeleteFunc(s.acked, func(e verify.Event) bool {
+		c := s.chains[e.Tenant]
+		if n == limit || c == nil || e.Link.N != c.base.N+1 || !e.At.Before(before) {
+			return false
+		}
+		c.base = e.Link
+		n++
+		return true
+	})
+	return n
+}
