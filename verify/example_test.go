@@ -171,8 +171,8 @@ func ExamplePolicy() {
 		fmt.Println(c.Purpose, err)
 	}
 	// Output:
-	// refused: reset-mfa needs Teams with number match or better, this would be text message with number match
-	// refused: release-invoice needs text message with number match or better, this would be unproven address, because the address was typed by hand or changed less than 14 days ago
+	// refused: needs Teams with number match or better, because the action is “reset your multi-factor sign-in”; text message with number match is less
+	// refused: needs text message with number match or better, because the action is “release an invoice”; the phone number is less than 14 days old, so that it proves next to nothing
 	// refused: the action "delete-everything" is not in the policy of this tenant
 	// release an invoice <nil>
 }

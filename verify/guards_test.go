@@ -96,12 +96,12 @@ func TestTheFirstWayThatSufficesIsChosen(t *testing.T) {
 
 func TestAnAddressThatSomebodyTypedOrThatIsNewProvesLittleOrIsRefused(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*world, *verify.Destination){
-		"typed by a technician": func(_ *world, d *verify.Destination) { d.TypedBy = "joe" },
-		"known for 13 days":     func(w *world, d *verify.Destination) { d.FirstSeen = w.clock.AddDate(0, 0, -13) },
-		"age unknown":           func(_ *world, d *verify.Destination) { d.FirstSeen = time.Time{} },
+	for why, change := range map[string]func(*world, *verify.Destination){
+		"was typed by hand":                      func(_ *world, d *verify.Destination) { d.TypedBy = "joe" },
+		"is less than 14 days old":               func(w *world, d *verify.Destination) { d.FirstSeen = w.clock.AddDate(0, 0, -13) },
+		"has no date since when it is on record": func(_ *world, d *verify.Destination) { d.FirstSeen = time.Time{} },
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(why, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, withTeams)
 			r := w.request()
@@ -111,7 +111,7 @@ func TestAnAddressThatSomebodyTypedOrThatIsNewProvesLittleOrIsRefused(t *testing
 				r.Action = action
 				_, err := w.Start(t.Context(), r)
 				require.ErrorIs(t, err, verify.ErrPolicy)
-				require.ErrorContains(t, err, "typed by hand or changed less than 14 days ago")
+				require.ErrorContains(t, err, "the Teams account "+why)
 			}
 			// An action that asks for no more is still possible, and says what it is worth.
 			w.settings.Policy = verify.Policy{"greet": {Min: verify.AssuranceUnproven, Words: map[string]string{"en": "say hello"}}}

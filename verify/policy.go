@@ -114,6 +114,18 @@ func DefaultPolicy() Policy {
 	}
 }
 
+// rule returns the rule of an action with its least assurance filled in, or a [*PolicyError].
+func (p Policy) rule(a Action) (Rule, error) {
+	r, ok := p[a]
+	if !ok {
+		return r, &PolicyError{Action: a, Reason: fmt.Sprintf("the action %q is not in the policy of this tenant", a)}
+	}
+	if r.Min == AssuranceNone {
+		r.Min = AssuranceEmail
+	}
+	return r, nil
+}
+
 func (p Policy) validate() error {
 	var errs []error
 	for action, rule := range p {

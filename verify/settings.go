@@ -113,14 +113,25 @@ func inRange[T int | time.Duration](name string, v *T, def, lo, hi T, off bool) 
 	return nil
 }
 
-// lower returns the assurance that is left of a for d at now, and whether d is fresh.
-func (f Freshness) lower(a Assurance, d Destination, now time.Time) (Assurance, bool) {
-	if f.MinAge < 0 {
-		return a, false
+// fresh returns why d is worth little at now, as the end of a sentence that begins with the address, or "".
+func (f Freshness) fresh(d Destination, now time.Time) string {
+	switch {
+	case f.MinAge < 0:
+		return ""
+	case d.TypedBy != "":
+		return "was typed by hand"
+	case d.FirstSeen.IsZero():
+		return "has no date since when it is on record"
+	case now.Sub(d.FirstSeen) < f.MinAge:
+		return "is less than " + age(f.MinAge) + " old"
 	}
-	fresh := d.TypedBy != "" || d.FirstSeen.IsZero() || now.Sub(d.FirstSeen) < f.MinAge
-	if fresh {
-		return min(a, AssuranceUnproven), true
+	return ""
+}
+
+// age says a duration in words as far as it is whole days.
+func age(d time.Duration) string {
+	if d > day && d%day == 0 {
+		return fmt.Sprintf("%d days", d/day)
 	}
-	return a, false
+	return d.String()
 }

@@ -32,9 +32,9 @@ func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) 
 	if err := r.validate(); err != nil {
 		return Challenge{}, err
 	}
-	rule, ok := set.Policy[r.Action]
-	if !ok {
-		return Challenge{}, &PolicyError{Action: r.Action, Reason: fmt.Sprintf("the action %q is not in the policy of this tenant", r.Action)}
+	rule, err := set.Policy.rule(r.Action)
+	if err != nil {
+		return Challenge{}, err
 	}
 	now := s.o.Now()
 	picks, err := s.choose(set, rule, r, now)
@@ -186,98 +186,6 @@ func invalid(errs ...error) error {
 	return nil
 }
 
-// pick is a chosen way with everything that is needed to use it.
-type pick struct {
-	way       Way
-	channel   Channel
-	address   string // canonical
-	assurance Assurance
-	fresh     bool
-}
-
-// choose returns the ways that the policy allows, the request asks for and the subject has, the preferred first. Where
-// the request names a channel, it is one.
-func (s *Service) choose(set Settings, rule Rule, r StartRequest, now time.Time) ([]pick, error) {
-	var picks []pick
-	var ways []Way
-	if len(rule.Ways) > 0 {
-		ways = rule.Ways
-	} else {
-		for _, m := range []Method{MethodNumber, MethodCode} {
-			for _, d := range r.Subject.Destinations {
-				ways = append(ways, Way{d.Channel, m})
-			}
-		}
-	}
-	if rule.Min == AssuranceNone {
-		rule.Min = AssuranceEmail
-	}
-	refused := &PolicyError{Action: r.Action, Need: rule.Min}
-	var faults []error
-	tried := false
-	for _, w := range ways {
-		if (r.Channel != "" && w.Channel != r.Channel) || (r.Method != "" && w.Method != r.Method) || s.o.Channels[w.Channel] == nil {
-			continue
-		}
-		for _, d := range r.Subject.Destinations {
-			if d.Channel != w.Channel {
-				continue
-			}
-			tried = true
-			p := pick{way: w, channel: s.o.Channels[w.Channel], assurance: AssuranceUnproven}
-			if a, ok := p.channel.(Assured); ok {
-				p.assurance = a.Assurance()
-			}
-			if w.Method == MethodCode {
-				p.assurance = p.assurance.below()
-			}
-			p.assurance, p.fresh = set.Freshness.lower(p.assurance, d, now)
-			switch {
-			case p.fresh && set.Freshness.Refuse:
-				refused.Reason = fmt.Sprintf("the %s address was typed by hand or changed less than %d days ago", w.Channel, int(set.Freshness.MinAge/day))
-				continue
-			case p.assurance < rule.Min:
-				if refused.Reason == "" || p.assurance > refused.Have {
-					refused.Have = p.assurance
-					refused.Reason = fmt.Sprintf("%s needs %s or better, this would be %s", r.Action, rule.Min, p.assurance)
-					if p.fresh {
-						refused.Reason += fmt.Sprintf(", because the address was typed by hand or changed less than %d days ago", int(set.Freshness.MinAge/day))
-					}
-				}
-				continue
-			}
-			var err error
-			if p.address, err = canonical(p.channel, d.Address); err != nil {
-				faults = append(faults, fmt.Errorf("the %s address: %w", w.Channel, err))
-				continue
-			}
-			if picks = append(picks, p); r.Channel != "" {
-				return picks, nil
-			}
-		}
-	}
-	switch {
-	case len(picks) > 0:
-		return picks, nil
-	case len(faults) > 0:
-		return nil, invalid(faults...)
-	case refused.Reason != "":
-		return nil, refused
-	case r.Channel != "" && !tried && s.o.Channels[r.Channel] != nil && r.Subject.has(r.Channel):
-		return nil, &PolicyError{Action: r.Action, Need: rule.Min, Reason: fmt.Sprintf("the policy does not allow %s by %s", r.Action, strings.TrimSpace(r.Channel+" "+string(r.Method)))}
-	}
-	return nil, fmt.Errorf("the subject has no address for an allowed and registered channel: %w", ErrNoChannel)
-}
-
-func (u Subject) has(channel string) bool {
-	for _, d := range u.Destinations {
-		if d.Channel == channel {
-			return true
-		}
-	}
-	return false
-}
-
 // destinations returns where the link for verifying a technician goes: never to an address that somebody typed, to a
 // fresh one only where there is no other and the tenant does not refuse it, and, where anybody on the internet may
 // have asked, not over a channel that costs money.
@@ -290,8 +198,8 @@ func (s *Service) destinations(set Settings, r TechnicianRequest, now time.Time)
 		if _, costly := ch.(Budgeter); ch == nil || (r.Channel != "" && r.Channel != d.Channel) || d.TypedBy != "" || costly && r.By == ByCaller {
 			continue
 		}
-		switch _, young := set.Freshness.lower(AssuranceStrong, d, now); {
-		case !young:
+		switch {
+		case set.Freshness.fresh(d, now) == "":
 			known = append(known, d)
 		case !set.Freshness.Refuse:
 			fresh = append(fresh, d)
@@ -349,7 +257,7 @@ func (s *Service) begin(ctx context.Context, b beginning) (_ Challenge, failed s
 	r, d := &b.record, &b.details
 	r.Ref = Ref{Tenant: b.tenant, ID: token.ID(secret)}
 	r.Method, r.Channel, r.Assurance = b.pick.way.Method, b.pick.way.Channel, b.pick.assurance
-	d.Link, d.Address, d.Fresh = secret[:], b.pick.address, b.pick.fresh
+	d.Link, d.Address, d.Fresh = secret[:], b.pick.address, b.pick.doubt != ""
 	if a, ok := b.pick.channel.(Authenticator); ok && a.Authenticates() {
 		r.Answerer = s.secrets.answerer(r.Ref, d.Address)
 	}

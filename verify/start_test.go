@@ -37,14 +37,14 @@ func TestThePolicyChoosesAndExplains(t *testing.T) {
 		"the policy's order":                                 {rule: verify.Rule{Ways: []verify.Way{way("sms", verify.MethodCode), way("email", verify.MethodNumber)}}, want: way("sms", verify.MethodCode), have: verify.AssuranceSMSCode},
 		"a channel that is asked for":                        {rule: verify.Rule{}, channel: "sms", want: way("sms", verify.MethodNumber), have: verify.AssuranceSMS},
 		"a method that is asked for":                         {rule: verify.Rule{Min: verify.AssuranceEmailCode}, method: verify.MethodCode, want: way("email", verify.MethodCode), have: verify.AssuranceEmailCode},
-		"no minimum is e-mail with number match":             {rule: verify.Rule{}, channel: "email", method: verify.MethodCode, refused: "custom needs e-mail with number match or better"},
-		"not enough":                                         {rule: verify.Rule{Min: verify.AssuranceTeams}, refused: "custom needs Teams with number match or better, this would be text message with number match"},
-		"a code where number match is needed":                {rule: verify.Rule{Min: verify.AssuranceSMS}, channel: "sms", method: verify.MethodCode, refused: "this would be text message code"},
-		"a way that the policy does not list":                {rule: verify.Rule{Ways: []verify.Way{way("sms", verify.MethodNumber)}}, channel: "email", refused: "the policy does not allow custom by email"},
+		"no minimum is e-mail with number match":             {rule: verify.Rule{}, channel: "email", method: verify.MethodCode, refused: "needs e-mail with number match or better, because the action is “do it”; e-mail code is less"},
+		"not enough":                                         {rule: verify.Rule{Min: verify.AssuranceTeams}, refused: "needs Teams with number match or better, because the action is “do it”; text message with number match is less"},
+		"a code where number match is needed":                {rule: verify.Rule{Min: verify.AssuranceSMS}, channel: "sms", method: verify.MethodCode, refused: "text message code is less"},
+		"a way that the policy does not list":                {rule: verify.Rule{Ways: []verify.Way{way("sms", verify.MethodNumber)}}, channel: "email", refused: "the policy does not list email by number match for “do it”"},
 		"a fresh number lowers the assurance":                {rule: verify.Rule{Min: verify.AssuranceUnproven}, channel: "sms", change: fresh, want: way("sms", verify.MethodNumber), have: verify.AssuranceUnproven},
 		"a typed number lowers the assurance, however old":   {rule: verify.Rule{Min: verify.AssuranceUnproven}, channel: "sms", change: typed, want: way("sms", verify.MethodNumber), have: verify.AssuranceUnproven},
 		"an unknown age counts as new":                       {rule: verify.Rule{Min: verify.AssuranceUnproven}, channel: "sms", change: unknown, want: way("sms", verify.MethodNumber), have: verify.AssuranceUnproven},
-		"a fresh number is not enough, and it is said why":   {rule: verify.Rule{Min: verify.AssuranceSMS}, channel: "sms", change: fresh, refused: "changed less than 14 days ago"},
+		"a fresh number is not enough, and it is said why":   {rule: verify.Rule{Min: verify.AssuranceSMS}, channel: "sms", change: fresh, refused: "; the phone number is less than 14 days old, so that it proves next to nothing"},
 		"a fresh number is passed over for an older mailbox": {rule: verify.Rule{Min: verify.AssuranceEmail, Ways: []verify.Way{way("sms", verify.MethodNumber), way("email", verify.MethodNumber)}}, change: fresh, want: way("email", verify.MethodNumber), have: verify.AssuranceEmail},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestBadRequestsSayWhatIsWrongAndSendNothing(t *testing.T) {
 		"no addresses":            {func(r *verify.StartRequest) { r.Subject.Destinations = nil }, verify.ErrNoChannel, "no address"},
 		"a blank address": {func(r *verify.StartRequest) {
 			r.Subject.Destinations = []verify.Destination{{Channel: "email", Address: " ", FirstSeen: time.Unix(1, 0)}}
-		}, verify.ErrInvalid, "the email address: is empty"},
+		}, verify.ErrInvalid, "the e-mail address cannot be used: is empty"},
 		"a hundred addresses": {func(r *verify.StartRequest) { r.Subject.Destinations = make([]verify.Destination, 100) }, verify.ErrInvalid, "more than 32"},
 		"an endless name":     {func(r *verify.StartRequest) { r.Subject.Name = strings.Repeat("x", 2000) }, verify.ErrInvalid, "too long"},
 		"an endless key":      {func(r *verify.StartRequest) { r.IdempotencyKey = strings.Repeat("x", 300) }, verify.ErrInvalid, "256 bytes"},

@@ -303,7 +303,7 @@ func Example_integrate() {
 	// page: Thank you, it is confirmed
 	// reset: <nil>
 	// password: reset
-	// reset MFA: verify: start: not allowed by the policy: reset-mfa needs Teams with number match or better, this would be text message with number match
+	// reset MFA: verify: start: not allowed by the policy: needs Teams with number match or better, because the action is “reset your multi-factor sign-in”; text message with number match is less
 	// ended: <nil>
 	// halopsa:4711: dana is verified for reset-password by text message with number match.
 	// halopsa:4711: The verification was used for reset-password.
