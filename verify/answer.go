@@ -12,7 +12,8 @@ import (
 
 // Check compares a code that the caller read aloud. Spaces, dashes and digits of any script are accepted;
 // anything else is [ErrFormat] and not counted. The result's state is confirmed (with a proof), wrong, failed,
-// expired, frozen, locked, or whatever ended the challenge before. Errors: [ErrFormat], [ErrNotFound],
+// expired, frozen, locked, or whatever ended the challenge before. Where a second technician must approve, the proof
+// comes from [Service.WaitApproved] or [Service.Get]. Errors: [ErrFormat], [ErrNotFound],
 // [ErrForbidden] (another technician's challenge), [ErrInvalid] (number match cannot be answered by the
 // technician, who knows the number).
 func (s *Service) Check(ctx context.Context, r CheckRequest) (Result, error) {
@@ -118,6 +119,9 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 		o = Outcome{State: StateDenied, Stamp: stamp(EventDenied, ByCaller, "confirmed with the technician's word")}
 	case ok:
 		o = Outcome{State: StateConfirmed, Stamp: stamp(EventConfirmed, a.by, "")}
+		if !r.approved() {
+			o.Stamp.Reason = "a second technician must approve"
+		}
 		if r.Kind == KindCaller {
 			o.ProofUntil = now.Add(set.Limits.ProofTTL)
 		}
@@ -139,7 +143,7 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 	}
 	s.nudge()
 	res := s.result(done, done.State)
-	if a.technician != "" && done.State == StateConfirmed {
+	if a.technician != "" && done.State == StateConfirmed && done.approved() {
 		if res.Proof, err = s.secrets.proof(done); err != nil {
 			return Result{}, err
 		}
@@ -166,7 +170,9 @@ func (s *Service) lost(ctx context.Context, ref Ref, err error) (Result, error) 
 }
 
 func (s *Service) result(r Record, state State) Result {
-	return Result{Ref: r.Ref, State: state, Assurance: r.Assurance, TriesLeft: max(r.MaxTries-r.Tries, 0)}
+	return Result{
+		Ref: r.Ref, State: state, NeedsApproval: !r.approved(), Assurance: r.Assurance, TriesLeft: max(r.MaxTries-r.Tries, 0),
+	}
 }
 
 // Deny takes "this is not me". From the address itself ([Denial.From]) it ends the challenge at once and freezes the

@@ -22,6 +22,11 @@
 // A way that cannot be reached fails over to the next that the policy allows, with a challenge of its own and the reason
 // kept ([Challenge.Failover]).
 //
+// [Service.Explain] says before a call what the policy would say. For the people listed in [Settings.Approval] one
+// technician is not enough: once they have confirmed, [Service.Wait] returns without a proof, the host shows what
+// [Service.Unapproved] returns to the others, one of them calls [Service.Approve], and [Service.WaitApproved] or
+// [Service.Get] has the proof for the technician who began.
+//
 // # Security
 //
 // What the mailbox or phone receives is never enough to confirm: number match needs what the technician says. A

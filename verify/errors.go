@@ -19,7 +19,7 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrNotPending means that the challenge has ended and cannot be renewed, cancelled or answered.
 	ErrNotPending = errors.New("the challenge has ended")
-	// ErrForbidden means that the technician may not do this; see Options.Authorize.
+	// ErrForbidden means that the technician may not do this; see [Options.Authorize].
 	ErrForbidden = errors.New("not allowed")
 	// ErrFrozen means that somebody said "not me" and the subject is frozen.
 	ErrFrozen = errors.New("the subject is frozen")

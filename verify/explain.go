@@ -14,6 +14,8 @@ type Decision struct {
 	// the error of Start says.
 	Allowed bool
 	Reason  string
+	// Approval says why a second technician must approve after the person has confirmed. Empty where none must.
+	Approval string
 	// Ways are those that the request asks for, to every address: first what the policy lists, in the order in which
 	// Start takes the allowed ones, then what it does not list.
 	Ways []WayDecision
@@ -55,6 +57,9 @@ func (s *Service) explain(ctx context.Context, r StartRequest) (Decision, error)
 	if pe, ok := errors.AsType[*PolicyError](err); ok {
 		d.Reason = pe.Reason
 		return d, nil
+	}
+	if d.Approval, err = set.Approval.needed(ctx, r.Subject.ID, r.Action, rule); err != nil {
+		return Decision{}, err
 	}
 	var refused []verdict
 	for v := range s.judge(set, rule, r, s.o.Now()) {

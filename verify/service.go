@@ -25,6 +25,7 @@ const (
 	PermissionUnfreeze    Permission = "unfreeze"
 	PermissionUnlock      Permission = "unlock"
 	PermissionCancelOther Permission = "cancel another technician's verification"
+	PermissionApprove     Permission = "approve as second technician"
 )
 
 // Options are the parts of a [Service] beyond the required ones.
@@ -33,8 +34,8 @@ type Options struct {
 	Channels map[string]Channel
 	// Recorder takes over events from [Service.Run], each within DeliverTimeout; nil drops them.
 	Recorder Recorder
-	// Authorize decides whether a technician may freeze, unfreeze, unlock, or cancel what another began. Nil
-	// refuses all of it.
+	// Authorize decides whether a technician may freeze, unfreeze, unlock, cancel what another began, or approve it as the
+	// second one. Nil refuses all of it.
 	Authorize func(ctx context.Context, tenant mspkit.TenantID, technician string, p Permission) error
 	// Lookup finds the contact with an address that somebody typed into the public form or asks from in a chat
 	// ([Service.Ask]), and the call they are in. It returns nil for an unknown address. Nil turns both off. Only

@@ -18,6 +18,8 @@ type Settings struct {
 	Policy    Policy
 	Limits    Limits
 	Freshness Freshness
+	// Approval lists the people for whom a second technician must agree.
+	Approval Approval
 }
 
 // Limits bound what can be tried and sent. Zero means the default; where a negative value is named, it turns

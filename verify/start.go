@@ -41,11 +41,16 @@ func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) 
 	if err != nil {
 		return Challenge{}, err
 	}
+	second, err := set.Approval.needed(ctx, r.Subject.ID, r.Action, rule)
+	if err != nil {
+		return Challenge{}, err
+	}
 	locale := or(r.Subject.Locale, set.Locale)
 	return s.walk(ctx, picks, beginning{
 		tenant: r.Tenant, set: set, now: now,
 		record: Record{
 			Kind: KindCaller, Subject: r.Subject.ID, Action: r.Action, Technician: r.Technician.ID, Ticket: r.Ticket,
+			NeedsApproval: second != "",
 		},
 		details: details{
 			Name: r.Subject.Name, Company: r.Subject.Company, Technician: r.Technician.Name,

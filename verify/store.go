@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -460,7 +461,7 @@ func (r Record) Redeemable(sub SubjectState, by string, now time.Time) (first bo
 		return false, ErrFrozen
 	case !now.Before(r.ProofUntil):
 		return false, ErrProofExpired
-	case r.NeedsApproval && r.ApprovedBy == "":
+	case !r.approved():
 		return false, ErrUnapproved
 	case r.RedeemedBy == by:
 		return false, nil
@@ -470,13 +471,16 @@ func (r Record) Redeemable(sub SubjectState, by string, now time.Time) (first bo
 	return true, nil
 }
 
+// approved reports whether r has every approval that it needs.
+func (r Record) approved() bool { return !r.NeedsApproval || r.ApprovedBy != "" }
+
 // Approvable reports whether by may approve r at now, and whether it is the first time. The technician who began may
-// not approve ([ErrForbidden]).
+// not approve ([ErrForbidden]), in whatever case the id is written: directories take them for the same.
 func (r Record) Approvable(sub SubjectState, by string, now time.Time) (first bool, err error) {
 	switch {
 	case r.State != StateConfirmed || r.Kind != KindCaller || !r.NeedsApproval:
 		return false, ErrNotPending
-	case by == "" || by == r.Technician:
+	case by == "" || strings.EqualFold(by, r.Technician):
 		return false, ErrForbidden
 	case sub.FrozenUntil.After(now):
 		return false, ErrFrozen

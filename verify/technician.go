@@ -20,7 +20,8 @@ func (s *Service) challenge(r Record, sub SubjectState, now time.Time, own bool)
 		Channel: r.Channel, Method: r.Method, Assurance: r.Assurance, Fresh: d.Fresh, Failover: d.Failover, Subject: r.Subject,
 		Name: d.Name, Action: r.Action, Purpose: d.Purpose, Technician: r.Technician, Ticket: r.Ticket,
 		To: mask(d.Address), TriesLeft: max(r.MaxTries-r.Tries, 0), Hinted: r.Hinted,
-		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, DecidedAt: r.DecidedAt,
+		NeedsApproval: r.NeedsApproval, ApprovedBy: r.ApprovedBy, ApprovedAt: r.ApprovedAt,
+		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, DecidedAt: r.DecidedAt, ProofUntil: r.ProofUntil,
 	}
 	if err != nil || !own {
 		return c, err
@@ -28,7 +29,7 @@ func (s *Service) challenge(r Record, sub SubjectState, now time.Time, own bool)
 	if c.State == StatePending {
 		c.Number, c.Word = mspkit.Redact(d.Number), mspkit.Redact(d.Word)
 	}
-	if c.State == StateConfirmed && r.Kind == KindCaller && r.RedeemedBy == "" && now.Before(r.ProofUntil) {
+	if c.State == StateConfirmed && r.Kind == KindCaller && r.RedeemedBy == "" && now.Before(r.ProofUntil) && r.approved() {
 		c.Proof, err = s.secrets.proof(r)
 	}
 	return c, err
@@ -63,6 +64,10 @@ func (s *Service) list(ctx context.Context, q Query, technician string) ([]Chall
 	if err != nil {
 		return nil, wrap("list", err)
 	}
+	return s.challenges(ctx, rs, technician), nil
+}
+
+func (s *Service) challenges(ctx context.Context, rs []Record, technician string) []Challenge {
 	out := make([]Challenge, 0, len(rs))
 	for _, r := range rs {
 		c, err := s.challenge(r, SubjectState{}, s.o.Now(), technician != "" && r.Technician == technician)
@@ -71,12 +76,13 @@ func (s *Service) list(ctx context.Context, q Query, technician string) ([]Chall
 		}
 		out = append(out, c)
 	}
-	return out, nil
+	return out
 }
 
 // Wait returns the challenge once its state is final (confirmed, denied, failed, expired, cancelled, and frozen
 // or locked) or ctx ends. It uses the store's [Watcher] where there is one and polls with backoff otherwise. A
-// failed challenge can be renewed and waited for again.
+// failed challenge can be renewed and waited for again. One that needs a second technician is returned confirmed and
+// without a proof; then call [Service.WaitApproved], or look with [Service.Get] for [Challenge.Proof].
 func (s *Service) Wait(ctx context.Context, ref Ref, technician string) (Challenge, error) {
 	if w, ok := s.store.(Watcher); ok {
 		for _, err := range w.Watch(ctx, ref) {
@@ -90,10 +96,14 @@ func (s *Service) Wait(ctx context.Context, ref Ref, technician string) (Challen
 		}
 		return Challenge{}, wrap("wait", context.Cause(ctx))
 	}
+	return s.poll(ctx, ref, technician, func(c Challenge) bool { return c.State.Final() })
+}
+
+func (s *Service) poll(ctx context.Context, ref Ref, technician string, done func(Challenge) bool) (Challenge, error) {
 	pause := 200 * time.Millisecond
 	for {
 		c, err := s.Get(ctx, ref, technician)
-		if err != nil || c.State.Final() {
+		if err != nil || done(c) {
 			return c, err
 		}
 		t := time.NewTimer(pause)
@@ -207,8 +217,8 @@ func (s *Service) cancel(ctx context.Context, ref Ref, technician, reason string
 // by names this one use, so that it may ask again after an unclear answer: the id of the job that resets the
 // password, or a random text for each press of a button. It must never be a constant or the name of a person, because
 // whoever comes with the same by is taken for the same use. Errors: [ErrProof],
-// [ErrProofExpired], [ErrRedeemed], [ErrFrozen], [ErrNotFound], or a failure of the store; on every error the action must not
-// be done.
+// [ErrProofExpired], [ErrUnapproved], [ErrRedeemed], [ErrFrozen], [ErrNotFound], or a failure of the store; on every error
+// the action must not be done.
 func (s *Service) Redeem(ctx context.Context, p Proof, e Expect, by string) error {
 	return wrap("redeem", s.redeem(ctx, p, e, by))
 }

@@ -205,13 +205,19 @@ type Challenge struct {
 	// or to somebody who wants to confirm "not me". Both are for the technician's screen only.
 	Number mspkit.Redacted[string]
 	Word   mspkit.Redacted[string]
-	// Proof is set once the state is confirmed and until the proof is redeemed or over.
-	Proof     Proof
-	TriesLeft int
-	Hinted    bool
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	DecidedAt time.Time
+	// Proof is set once the state is confirmed, and approved where it needs that, until the proof is redeemed or over.
+	Proof Proof
+	// NeedsApproval is whether a second technician must approve; ApprovedBy and ApprovedAt are zero until one has. See
+	// [Settings.Approval].
+	NeedsApproval bool
+	ApprovedBy    string
+	ApprovedAt    time.Time
+	TriesLeft     int
+	Hinted        bool
+	CreatedAt     time.Time
+	ExpiresAt     time.Time
+	DecidedAt     time.Time
+	ProofUntil    time.Time // by when it must be approved and redeemed; zero unless confirmed
 }
 
 // CheckRequest is a code that the caller read to the technician.
@@ -246,10 +252,12 @@ type Denial struct {
 type Result struct {
 	Ref   Ref
 	State State
-	// Proof is set where the state is confirmed and the asker is the technician.
-	Proof     Proof
-	Assurance Assurance
-	TriesLeft int
+	// Proof is set where the state is confirmed, the asker is the technician, and no second one must approve.
+	Proof Proof
+	// NeedsApproval is whether a second technician must approve first; see [Service.Approve].
+	NeedsApproval bool
+	Assurance     Assurance
+	TriesLeft     int
 }
 
 // View is what a page shows to the holder of a link. It holds nothing that the holder may not know.
