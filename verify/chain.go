@@ -6,7 +6,7 @@ import "github.com/mspkit/mspkit"
 type Link struct {
 	// N counts the events of the tenant from 1, without a gap.
 	N int64
-	// Value is made by the service of the event and the link before it. Stores keep it as it is.
+	// Value is made by the service of the event and the link before it, up to 256 bytes. Stores keep it as it is.
 	Value []byte
 }
 

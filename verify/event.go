@@ -77,7 +77,9 @@ type Event struct {
 	By string
 	// Reason is what a technician or channel gave as reason.
 	Reason string
-	// Link is the event's place in the chain of its tenant, zero until [Service.Run] has added it.
+	// Link is the event's place in the chain of its tenant, zero until [Service.Run] has added it. A [Recorder] gets events
+	// with it, unless the chain cannot be kept up; who keeps [Link.Anchor] can tell later whether the chain was
+	// rewritten.
 	Link Link
 }
 

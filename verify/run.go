@@ -111,9 +111,9 @@ func (s *Service) PublicForm() error {
 	return nil
 }
 
-// Run hands events to the recorder, answers the public form, ends what has expired and deletes what is old, until
+// Run adds events to the chains of their tenants, hands them to the recorder, answers the public form, ends what has expired and deletes what is old, until
 // ctx ends; then it finishes the work in hand and returns nil. Failures are logged and tried again: a tenant whose
-// recorder fails waits, up to a minute, and holds nobody up; where the store fails, everything waits. Any number of
+// recorder or chain fails waits, up to a minute, and holds nobody up; where the store fails, everything waits. Any number of
 // instances may run.
 func (s *Service) Run(ctx context.Context) error {
 	s.running.Add(1)
@@ -169,7 +169,7 @@ func (s *Service) pass(ctx context.Context) (_ error, broken bool) { //nolint:re
 	errs = append(errs, wrap("hand over events", err))
 	lookups, err := s.deliverDue(ctx)
 	errs = append(errs, wrap("answer the public form", err))
-	_, err = s.store.DeleteExpired(ctx, now.Add(-s.o.Retention), now, 10*batch)
+	_, err = s.store.DeleteExpired(ctx, now.Add(-s.o.Retention), now.Add(-s.o.EvidenceRetention), now, 10*batch)
 	errs = append(errs, wrap("delete", err))
 	store := errors.Join(errs...)
 	if store == nil {
@@ -178,18 +178,18 @@ func (s *Service) pass(ctx context.Context) (_ error, broken bool) { //nolint:re
 	return errors.Join(store, wrap("hand over events", recorders), wrap("answer the public form", lookups)), store != nil
 }
 
-// holdback is a tenant whose recorder failed.
+// holdback is a tenant whose recorder or chain failed.
 type holdback struct {
 	until time.Time
 	pause time.Duration
 }
 
-// held returns the tenants to be left alone at now.
-func (s *Service) held(now time.Time) []mspkit.TenantID {
+// held returns the tenants in m to be left alone at now.
+func (s *Service) held(m map[mspkit.TenantID]holdback, now time.Time) []mspkit.TenantID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []mspkit.TenantID
-	for t, h := range s.holdbacks {
+	for t, h := range m {
 		if now.Before(h.until) {
 			out = append(out, t)
 		}
@@ -197,32 +197,48 @@ func (s *Service) held(now time.Time) []mspkit.TenantID {
 	return out
 }
 
-// took notes whether the recorder took an event of a tenant.
-func (s *Service) took(t mspkit.TenantID, ok bool) {
+// took notes in m whether something of a tenant was done.
+func (s *Service) took(m map[mspkit.TenantID]holdback, t mspkit.TenantID, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ok {
-		delete(s.holdbacks, t)
+		delete(m, t)
 		return
 	}
-	h := s.holdbacks[t]
+	h := m[t]
 	h.pause = min(max(2*h.pause, s.o.Poll), time.Minute)
 	h.until = s.o.Now().Add(h.pause)
-	s.holdbacks[t] = h
+	m[t] = h
 }
 
-// handOver gives every stored event to the recorder, in order. Where the recorder fails, the tenant's later
-// events wait and those of other tenants go on. An event is acknowledged only after the recorder took it.
+// handOver adds every stored event to the chain of its tenant and gives it to the recorder, in order. Where the recorder
+// fails, the tenant's later events wait and those of other tenants go on. An event is acknowledged only after the recorder
+// took it. An event whose chain is behind waits for one step of chaining, never longer.
 func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 	var errs []error
-	q := EventQuery{Limit: batch, Skip: s.held(s.o.Now())}
+	var chain chaining
+	waited := false
+	q := EventQuery{Limit: batch, Skip: s.held(s.holdbacks, s.o.Now())}
 	for ctx.Err() == nil {
+		more := s.chainNext(ctx, &chain)
 		events, err := s.store.Events(ctx, q)
 		if err != nil {
-			return errors.Join(errs...), err
+			return errors.Join(append(errs, chain.errs...)...), err
 		}
 		if len(events) == 0 {
+			if more {
+				continue
+			}
 			break
+		}
+		ready := chain.ready(events)
+		if len(ready) == 0 && !waited {
+			waited = true
+			continue
+		}
+		waited = false
+		if len(ready) > 0 {
+			events = ready
 		}
 		failed := map[mspkit.TenantID]bool{}
 		taken := make([]string, 0, len(events))
@@ -232,7 +248,7 @@ func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 				continue
 			}
 			err := s.record(ctx, e)
-			s.took(e.Tenant, err == nil)
+			s.took(s.holdbacks, e.Tenant, err == nil)
 			if err != nil {
 				failed[e.Tenant] = true
 				q.Skip = append(q.Skip, e.Tenant)
@@ -247,10 +263,10 @@ func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 		err = s.store.Ack(actx, taken)
 		cancel()
 		if err != nil {
-			return errors.Join(errs...), err
+			return errors.Join(append(errs, chain.errs...)...), err
 		}
 	}
-	return errors.Join(errs...), nil
+	return errors.Join(append(errs, chain.errs...)...), nil
 }
 
 func (s *Service) record(ctx context.Context, e Event) error {

@@ -21,6 +21,7 @@ type secrets struct {
 	public                     *token.Codec  // tenant tags of public forms
 	keys                       *token.Codec  // delivery keys
 	answers, words, proofs, at *token.Hasher // MACs of answers, words and proofs; hashes of destinations and keys
+	evidence                   *signer       // seals of chains and exports
 }
 
 func newSecrets(ring *mspkit.KeyRing) (*secrets, error) {
@@ -58,7 +59,9 @@ func newSecrets(ring *mspkit.KeyRing) (*secrets, error) {
 		}
 		*h.hasher = hasher
 	}
-	return &s, nil
+	var err error
+	s.evidence, err = newSigner(ring, ring.Primary())
+	return &s, err
 }
 
 // details is what a record holds sealed.

@@ -43,8 +43,13 @@ type Options struct {
 	Lookup func(ctx context.Context, tenant mspkit.TenantID, address string) (*TechnicianRequest, error)
 	// DeliverTimeout bounds one delivery, one event handed over and one Lookup: default 15 s.
 	DeliverTimeout time.Duration
-	// Retention is how long ended challenges and acknowledged events are kept: default 90 days.
+	// Retention is how long ended challenges are kept: default 90 days.
 	Retention time.Duration
+	// EvidenceRetention is how long events are kept that were handed over, in the chain of their tenant: default 730
+	// days, or Retention where that is longer; never less than Retention. Two years, because a yearly audit looks at
+	// twelve months and is often held months after they ended, and because a reset that turns out to have been an
+	// impostor's is often noticed late. Events hold ids only.
+	EvidenceRetention time.Duration
 	// Poll is how often Run looks for work that another instance left: default 1 s.
 	Poll time.Duration
 	// Now is the clock: default time.Now.
@@ -67,7 +72,8 @@ type Service struct {
 	running  atomic.Int64 // how many Runs are going
 
 	mu        sync.Mutex
-	holdbacks map[mspkit.TenantID]holdback
+	holdbacks map[mspkit.TenantID]holdback // of recorders
+	unchained map[mspkit.TenantID]holdback // of chains; "" where the store fails
 }
 
 var (
@@ -83,7 +89,7 @@ var (
 // [Same] serves where all tenants are alike.
 func New(store Store, ring *mspkit.KeyRing, baseURL string, settings func(context.Context, mspkit.TenantID) (Settings, error), o *Options) (*Service, error) {
 	var errs []error
-	s := &Service{store: store, settings: settings, wake: make(chan struct{}, 1), holdbacks: map[mspkit.TenantID]holdback{}}
+	s := &Service{store: store, settings: settings, wake: make(chan struct{}, 1), holdbacks: map[mspkit.TenantID]holdback{}, unchained: map[mspkit.TenantID]holdback{}}
 	if o != nil {
 		s.o = *o
 	}
@@ -108,8 +114,12 @@ func New(store Store, ring *mspkit.KeyRing, baseURL string, settings func(contex
 	errs = append(errs,
 		inRange("DeliverTimeout", &s.o.DeliverTimeout, 15*time.Second, time.Millisecond, 2*time.Minute, false),
 		inRange("Retention", &s.o.Retention, 90*day, time.Hour, 100*365*day, false),
+		inRange("EvidenceRetention", &s.o.EvidenceRetention, max(730*day, s.o.Retention), time.Hour, 100*365*day, false),
 		inRange("Poll", &s.o.Poll, time.Second, time.Millisecond, time.Minute, false),
 	)
+	if s.o.EvidenceRetention < s.o.Retention {
+		errs = append(errs, fmt.Errorf("EvidenceRetention is shorter than Retention: the outcome must outlive the challenge: %w", ErrInvalid))
+	}
 	if s.o.Now == nil {
 		s.o.Now = time.Now
 	}

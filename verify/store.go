@@ -338,12 +338,12 @@ type Store interface {
 	Evidence(ctx context.Context, tenant mspkit.TenantID, after int64, limit int) (Evidence, error)
 
 	// Expire ends up to limit pending challenges that have expired, each with an event, and returns how many.
-	// DeleteExpired deletes up to limit each of ended challenges from before the given time, of events from before
-	// that time that are acknowledged and chained, and of counters that are over at now; it returns how many records
-	// of all kinds it deleted. Events of a tenant go from the beginning of the chain on without a gap, and the link
-	// of the last one stays as the chain's base.
+	// DeleteExpired deletes up to limit each of challenges that ended before the time challenges, of events from before
+	// the time events that are acknowledged and chained, and of counters that are over at now; it returns how many
+	// records of all kinds it deleted. Events of a tenant go from the beginning of the chain on without a gap, and the
+	// link of the last one stays as the chain's base.
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
-	DeleteExpired(ctx context.Context, before, now time.Time, limit int) (int, error)
+	DeleteExpired(ctx context.Context, challenges, events, now time.Time, limit int) (int, error)
 
 	// Enqueue stores a delivery that is due at q.Due, counting limits as in Begin. Due hands out deliveries that are due and hides
 	// them for lease, so that another instance does not take them. Done deletes one.

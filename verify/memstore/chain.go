@@ -18,8 +18,11 @@ func (s *Store) Unchained(_ context.Context, limit int) ([]verify.Tail, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []verify.Tail
+	if s.unchained == 0 {
+		return nil, nil
+	}
 	at := map[mspkit.TenantID]int{}
-	for _, e := range s.all(func(e verify.Event) bool { return e.Link.N == 0 }, limit) {
+	for _, e := range s.all(func(e *verify.Event) bool { return e.Link.N == 0 }, limit) {
 		i, ok := at[e.Tenant]
 		if !ok {
 			i = len(out)
@@ -58,6 +61,7 @@ func (s *Store) Chain(_ context.Context, tenant mspkit.TenantID, head int64, eve
 		found[i].Link = e.Link
 		c.head = e.Link
 	}
+	s.unchained -= len(events)
 	s.chains[tenant] = c
 	return nil
 }
@@ -70,29 +74,35 @@ func (s *Store) Evidence(_ context.Context, tenant mspkit.TenantID, after int64,
 	if c == nil {
 		return verify.Evidence{}, nil
 	}
-	return verify.Evidence{Base: c.base, Head: c.head, Events: s.all(func(e verify.Event) bool {
+	return verify.Evidence{Base: c.base, Head: c.head, Events: s.all(func(e *verify.Event) bool {
 		return e.Tenant == tenant && e.Link.N > after
 	}, limit)}, nil
 }
 
 // all returns the first limit events that match, acknowledged or not, in the order in which they were stored.
-func (s *Store) all(match func(verify.Event) bool, limit int) []verify.Event {
+func (s *Store) all(match func(*verify.Event) bool, limit int) []verify.Event {
 	var out []verify.Event
-	for _, list := range [][]verify.Event{s.acked, s.events} {
-		for _, e := range list {
-			if match(e) {
-				out = append(out, e)
-			}
+	i, k := 0, 0
+	for len(out) < limit && i+k < len(s.acked)+len(s.events) {
+		e := (*verify.Event)(nil)
+		if k == len(s.events) || (i < len(s.acked) && s.acked[i].Seq < s.events[k].Seq) {
+			e = &s.acked[i]
+			i++
+		} else {
+			e = &s.events[k]
+			k++
+		}
+		if match(e) {
+			out = append(out, *e)
 		}
 	}
-	slices.SortFunc(out, func(a, b verify.Event) int { return cmp.Compare(a.Seq, b.Seq) })
-	return out[:min(len(out), max(limit, 0))]
+	return out
 }
 
 // event returns the stored event with a number, or nil.
 func (s *Store) event(seq int64) *verify.Event {
 	for _, list := range [][]verify.Event{s.events, s.acked} {
-		if i := slices.IndexFunc(list, func(e verify.Event) bool { return e.Seq == seq }); i >= 0 {
+		if i, ok := slices.BinarySearchFunc(list, seq, func(e verify.Event, seq int64) int { return cmp.Compare(e.Seq, seq) }); ok {
 			return &list[i]
 		}
 	}
@@ -103,7 +113,6 @@ func (s *Store) event(seq int64) *verify.Event {
 // its chain on without a gap, and returns how many.
 func (s *Store) deleteEvents(before time.Time, limit int) int {
 	n := 0
-	slices.SortFunc(s.acked, func(a, b verify.Event) int { return cmp.Compare(a.Seq, b.Seq) })
 	s.acked = slices.DeleteFunc(s.acked, func(e verify.Event) bool {
 		c := s.chains[e.Tenant]
 		if n == limit || c == nil || e.Link.N != c.base.N+1 || !e.At.Before(before) {

@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -21,9 +22,11 @@ type Store struct {
 	events   []verify.Event // not acknowledged
 	acked    []verify.Event // kept until DeleteExpired
 	chains   map[mspkit.TenantID]*chain
-	seq      int64
-	queue    []queued
-	factors  map[factorKey]verify.Factor
+	// unchained is how many events are in no chain yet. Both lists of events are in the order of Seq.
+	unchained int
+	seq       int64
+	queue     []queued
+	factors   map[factorKey]verify.Factor
 }
 
 type key struct {
@@ -314,12 +317,17 @@ func (s *Store) Ack(_ context.Context, ids []string) error {
 	for _, id := range ids {
 		known[id] = true
 	}
+	sorted := true
 	s.events = slices.DeleteFunc(s.events, func(e verify.Event) bool {
 		if known[e.ID] {
+			sorted = sorted && (len(s.acked) == 0 || s.acked[len(s.acked)-1].Seq < e.Seq)
 			s.acked = append(s.acked, e)
 		}
 		return known[e.ID]
 	})
+	if !sorted {
+		slices.SortFunc(s.acked, func(a, b verify.Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	}
 	return nil
 }
 
@@ -343,13 +351,13 @@ func (s *Store) Expire(_ context.Context, now time.Time, limit int) (int, error)
 }
 
 // DeleteExpired implements [verify.Store].
-func (s *Store) DeleteExpired(_ context.Context, before, now time.Time, limit int) (int, error) {
+func (s *Store) DeleteExpired(_ context.Context, challenges, events, now time.Time, limit int) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	s.order = slices.DeleteFunc(s.order, func(ref verify.Ref) bool {
 		r := s.records[ref]
-		old := n < limit && r.State != verify.StatePending && r.DecidedAt.Before(before)
+		old := n < limit && r.State != verify.StatePending && r.DecidedAt.Before(challenges)
 		if old {
 			delete(s.records, ref)
 			n++
@@ -365,7 +373,7 @@ func (s *Store) DeleteExpired(_ context.Context, before, now time.Time, limit in
 			}
 		}
 	}
-	deleted, n = deleted+s.deleteEvents(before, limit), 0
+	deleted, n = deleted+s.deleteEvents(events, limit), 0
 	for k, c := range s.counters {
 		if n < limit && !now.Before(c.end) {
 			delete(s.counters, k)
@@ -467,5 +475,6 @@ func (s *Store) setSubject(tenant mspkit.TenantID, subject string, sub verify.Su
 func (s *Store) emit(e verify.Event) {
 	s.seq++
 	e.Seq = s.seq
+	s.unchained++
 	s.events = append(s.events, e)
 }

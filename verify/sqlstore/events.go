@@ -117,11 +117,11 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 }
 
 // DeleteExpired implements [verify.Store]. Where nothing is old it only reads.
-func (s *Store) DeleteExpired(ctx context.Context, before, now time.Time, limit int) (int, error) {
+func (s *Store) DeleteExpired(ctx context.Context, challenges, events, now time.Time, limit int) (int, error) {
 	limit = max(limit, 0)
-	old, at := sqlx.Micros(before), sqlx.Micros(now)
+	ended, old, at := sqlx.Micros(challenges), sqlx.Micros(events), sqlx.Micros(now)
 	var work int
-	if err := s.db.QueryRowContext(ctx, s.q.anyOld, old, old, at).Scan(&work); err != nil || work == 0 {
+	if err := s.db.QueryRowContext(ctx, s.q.anyOld, ended, old, at).Scan(&work); err != nil || work == 0 {
 		return 0, wrap("delete expired", err)
 	}
 	var n int64
@@ -131,7 +131,7 @@ func (s *Store) DeleteExpired(ctx context.Context, before, now time.Time, limit 
 			text string
 			args []any
 		}{
-			{s.q.dropEnded, []any{old, old, limit}},
+			{s.q.dropEnded, []any{ended, ended, limit}},
 			{s.q.dropLimits, []any{at, at, limit}},
 		} {
 			gone, err := tx.Affected(ctx, drop.text, drop.args...)

@@ -224,7 +224,7 @@ func chainDeletes(s *suite) {
 	}
 	drop := func(before time.Time, limit int) int {
 		s.Helper()
-		n, err := s.DeleteExpired(ctx, before, began, limit)
+		n, err := s.DeleteExpired(ctx, began.Add(-time.Hour), before, began, limit)
 		s.ok(err)
 		return n
 	}

@@ -174,18 +174,24 @@ func deletes(s *suite) {
 	s.chain()
 	later := s.now.Add(time.Hour)
 
-	_, err := s.DeleteExpired(s.Context(), s.now.Add(-time.Hour), s.now, 100) // nothing is old
+	early := s.now.Add(-time.Hour)
+	_, err := s.DeleteExpired(s.Context(), early, early, s.now, 100) // nothing is old
 	s.ok(err)
 	s.get(done.Ref)
 
-	n, err := s.DeleteExpired(s.Context(), later, later, 100)
+	// The outcome outlives the challenge.
+	n, err := s.DeleteExpired(s.Context(), later, early, s.now, 100)
 	s.ok(err)
-	s.equal(n, 4, "one challenge, two events, one counter")
+	s.equal(n, 1, "one challenge")
+	s.equal(len(s.evidence(contoso, 0, 100).Events), len(ids), "events of a challenge that was deleted")
+	n, err = s.DeleteExpired(s.Context(), later, later, later, 100)
+	s.ok(err)
+	s.equal(n, 3, "two events, one counter")
 	_, _, err = s.Get(s.Context(), done.Ref)
 	s.is(err, verify.ErrNotFound)
 	s.get(pending.Record.Ref)
 	s.equal(len(s.events()), len(ids)-2, "events that were not acknowledged")
-	n, err = s.DeleteExpired(s.Context(), later, later, 100)
+	n, err = s.DeleteExpired(s.Context(), later, later, later, 100)
 	s.ok(err)
 	s.equal(n, 0, "deleted again")
 
@@ -196,7 +202,7 @@ func deletes(s *suite) {
 	for range 4 {
 		s.confirm(s.attempt(s.begin(s.fresh(contoso, "kim")).Ref))
 	}
-	n, err = s.DeleteExpired(s.Context(), later, later, 3)
+	n, err = s.DeleteExpired(s.Context(), later, later, later, 3)
 	s.ok(err)
 	s.equal(n, 3, "deleted with a limit of 3")
 }
