@@ -228,6 +228,18 @@ func TestABodyIsNotReadBeforeTheTokenIsGood(t *testing.T) {
 	require.Equal(t, 401, w.Code)
 }
 
+func TestABodyThatIsSaidToBeTooLargeIsNotRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	req := httptest.NewRequest(http.MethodPost, "/", unreadable{t})
+	req.ContentLength = teamsapp.MaxActivity + 1
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+sign(t, "one", keyOne(), r.claims()))
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, req)
+	require.Equal(t, 413, w.Code)
+}
+
 type unreadable struct{ t *testing.T }
 
 func (u unreadable) Read([]byte) (int, error) {

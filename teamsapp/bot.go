@@ -185,9 +185,13 @@ func register(m map[string]Handler, name string, h Handler) {
 // AppID returns the bot's app id.
 func (b *Bot) AppID() string { return b.app.ID }
 
-// Tenant returns the host's tenant for a user's Entra tenant, or [ErrUnknownTenant].
+// Tenant returns the host's tenant for a user's Entra tenant, or [ErrUnknownTenant]. Where the host's function returns
+// an id that cannot be one, such as none at all, the error is [mspkit.ErrInvalid].
 func (b *Bot) Tenant(ctx context.Context, u User) (mspkit.TenantID, error) {
 	t, err := b.tenants(ctx, u.TenantID)
+	if err == nil {
+		err = t.Validate()
+	}
 	if err != nil {
 		return "", fmt.Errorf("teamsapp: tenant: %w", err)
 	}

@@ -44,7 +44,7 @@ func TestServiceURLs(t *testing.T) {
 		"https://x.botframework.com.evil.example/", "https://xbotframework.com/",
 		"https://user@smba.trafficmanager.net/", "https://smba.trafficmanager.net@evil.example/", "https://smba.trafficmanager.net:x@evil.example/",
 		"https://smba.trafficmanager.net:8443/", "https://smba.trafficmanager.net:80/", "https://smba.trafficmanager.net:/", "https://smba.trafficmanager.net:0443/",
-		`https://smba.trafficmanager.net\@evil.example/`, `https:\\smba.trafficmanager.net\`, `https://evil.example\.smba.trafficmanager.net/`,
+		`https://smba.trafficmanager.net\@evil.example/`, `https:\\smba.trafficmanager.net\`, `https://evil.example\.smba.trafficmanager.net/`, `https://smba.trafficmanager.net/amer\x`,
 		"https://smba.trafficmanager.net/amer/../x", "https://smba.trafficmanager.net/./", "https://smba.trafficmanager.net/%2e%2e/",
 		"https://smba.trafficmanager.net/?x=https://evil.example", "https://smba.trafficmanager.net/#x", "https://evil.example/#smba.trafficmanager.net",
 		"https://evil.example?smba.trafficmanager.net/", "https://smba%2etrafficmanager.net/", "https://evil.example%2f.teams.microsoft.com/",

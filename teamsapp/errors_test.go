@@ -189,6 +189,8 @@ func TestBadArgumentsReachNobody(t *testing.T) {
 	require.ErrorIs(t, err, mspkit.ErrInvalid)
 	_, err = b.Notify(ctx, teamsapp.Notification{To: teamsapp.User{TenantID: outHome, ObjectID: outPerson}, Message: teamsapp.Message{Text: "hi"}})
 	require.ErrorIs(t, err, teamsapp.ErrUnknownTenant)
+	_, err = b.Notify(ctx, teamsapp.Notification{To: teamsapp.User{TenantID: nameless, ObjectID: outPerson}, Message: teamsapp.Message{Text: "hi"}})
+	require.ErrorIs(t, err, mspkit.ErrInvalid, "a host that knows no name for a tenant has not onboarded it")
 	_, err = b.Notify(ctx, toUser(teamsapp.Message{}))
 	require.ErrorIs(t, err, mspkit.ErrInvalid)
 	_, err = b.Notify(ctx, toUser(teamsapp.Message{Card: &teamsapp.Card{}}))

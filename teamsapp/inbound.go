@@ -69,16 +69,13 @@ func (b *Bot) inbound(w http.ResponseWriter, r *http.Request) (*invokeResponse, 
 	if err := b.auth.bind(from, act); err != nil {
 		return nil, err
 	}
-	tenant, err := b.tenants(ctx, act.tenant)
+	tenant, err := b.Tenant(ctx, User{TenantID: act.tenant})
 	switch {
 	case errors.Is(err, ErrUnknownTenant):
 		b.log.WarnContext(ctx, "teamsapp: an activity is from a tenant that was not onboarded", slog.String("entra_tenant", act.tenant))
 		return nil, forbidden("unknown tenant")
 	case err != nil:
-		return nil, fmt.Errorf("find the tenant: %w", err)
-	}
-	if err := tenant.Validate(); err != nil {
-		return nil, fmt.Errorf("find the tenant: %w", err)
+		return nil, err
 	}
 	return b.dispatch(ctx, tenant, act)
 }

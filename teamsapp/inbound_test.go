@@ -45,7 +45,7 @@ func readInvoke(tb testing.TB, w *httptest.ResponseRecorder) invoked {
 
 func TestAPressBecomesATurn(t *testing.T) {
 	t.Parallel()
-	data := map[string]any{"ref": "x/1", "number": "042", "count": 3, "sure": true, "left": nil, "msteams": map[string]any{"type": "invoke"}}
+	data := map[string]any{"ref": "x/1", "number": "042", "count": 3, "sure": true, "left": nil, "msteams": map[string]any{"type": "invoke"}, teamsapp.SubmitVerb: "approve"}
 	for name, press := range map[string]func(r *rig) activity{
 		"Action.Execute": func(r *rig) activity { return r.execute("turn-1", "approve", data) },
 		"Action.Submit":  func(r *rig) activity { return r.submit("turn-1", "approve", data) },
@@ -242,15 +242,18 @@ func TestMalformedAndForeignActivities(t *testing.T) {
 		body func(*rig) any
 		want int
 	}{
-		"good":                          {change(func(activity) {}), 200},
-		"empty":                         {raw(""), 400},
-		"no JSON":                       {raw("hello"), 400},
-		"a list":                        {raw("[]"), 400},
-		"null":                          {raw("null"), 400},
-		"cut off":                       {raw(`{"type":"message"`), 400},
-		"two values":                    {raw(`{} {}`), 400},
-		"deep":                          {raw(nested), 400},
-		"not UTF-8":                     {raw("{\"type\":\"\xff\"}"), 400},
+		"good":       {change(func(activity) {}), 200},
+		"empty":      {raw(""), 400},
+		"no JSON":    {raw("hello"), 400},
+		"a list":     {raw("[]"), 400},
+		"null":       {raw("null"), 400},
+		"cut off":    {raw(`{"type":"message"`), 400},
+		"two values": {raw(`{} {}`), 400},
+		"deep":       {raw(nested), 400},
+		"not UTF-8": {func(r *rig) any {
+			good, _ := json.Marshal(r.execute("1", "approve", nil)) //nolint:errchkjson // strings can always be encoded
+			return bytes.ReplaceAll(good, []byte("Alice"), []byte("Al\xffce"))
+		}, 400},
 		"oversized":                     {raw(`{"type":"` + strings.Repeat("x", teamsapp.MaxActivity) + `"}`), 413},
 		"no type":                       {change(func(a activity) { delete(a, "type") }), 400},
 		"a type of another kind":        {change(func(a activity) { a["type"] = 1 }), 400},
@@ -276,6 +279,10 @@ func TestMalformedAndForeignActivities(t *testing.T) {
 		}), 403},
 		"tenants cannot be asked": {change(func(a activity) {
 			a.of("conversation")["tenantId"] = "00000000-0000-0000-0000-000000000000"
+			delete(a, "channelData")
+		}), 500},
+		"tenants are not known by their names": {change(func(a activity) {
+			a.of("conversation")["tenantId"] = nameless
 			delete(a, "channelData")
 		}), 500},
 		"no service URL":         {change(func(a activity) { delete(a, "serviceUrl") }), 403},
@@ -492,6 +499,8 @@ func TestEmulatorsNeedNoTokenButMustBeHere(t *testing.T) {
 		"X-Forwarded-For":           {change: func(r *http.Request) { r.Header.Set("X-Forwarded-For", "127.0.0.1") }, want: 401},
 		"X-Forwarded-Anything":      {change: func(r *http.Request) { r.Header.Set("X-Forwarded-Anything", "") }, want: 401},
 		"Forwarded":                 {change: func(r *http.Request) { r.Header.Set("Forwarded", "for=127.0.0.1") }, want: 401},
+		"X-Real-IP":                 {change: func(r *http.Request) { r.Header.Set("X-Real-IP", "127.0.0.1") }, want: 401},
+		"X-Original-Host":           {change: func(r *http.Request) { r.Header.Set("X-Original-Host", "help.example") }, want: 401},
 		"Via":                       {change: func(r *http.Request) { r.Header.Set("Via", "1.1 tunnel") }, want: 401},
 		"a page in a browser":       {change: func(r *http.Request) { r.Header.Set("Origin", "http://127.0.0.1:3978") }, want: 401},
 		"a service URL of Teams":    {body: func(a activity) { a["serviceUrl"] = "https://smba.trafficmanager.net/amer/" }, want: 403},

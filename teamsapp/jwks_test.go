@@ -1,10 +1,13 @@
 package teamsapp_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,20 +86,24 @@ func TestKnownKeysOutliveAnOutage(t *testing.T) {
 func TestWithoutAnyKeysNothingIsJudged(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]func(m *microsoft){
-		"no metadata":               func(m *microsoft) { m.broken = true },
-		"keys of another host":      func(m *microsoft) { m.jwksURI = "https://login.evil.example/keys" },
-		"keys of another port":      func(m *microsoft) { m.jwksURI = "http://127.0.0.1:1/v1/keys" },
-		"keys by another scheme":    func(m *microsoft) { m.jwksURI = strings.Replace(m.URL, "http:", "https:", 1) + "/v1/keys" },
-		"keys without an address":   func(m *microsoft) { m.jwksURI = "/v1/keys" },
-		"no keys":                   func(m *microsoft) { m.keys = nil },
-		"a key that is too short":   func(m *microsoft) { m.keys = []map[string]any{jwk("one", keyShort())} },
-		"a key for encryption":      func(m *microsoft) { m.keys[0]["use"] = "enc" },
-		"a key for another method":  func(m *microsoft) { m.keys[0]["alg"] = "PS256" },
-		"a key that is no RSA key":  func(m *microsoft) { m.keys[0]["kty"] = "oct"; m.keys[0]["k"] = "c2VjcmV0" },
-		"a key without a name":      func(m *microsoft) { delete(m.keys[0], "kid") },
-		"a key of nothing":          func(m *microsoft) { delete(m.keys[0], "n") },
-		"endorsements of numbers":   func(m *microsoft) { m.keys[0]["endorsements"] = []int{1} },
-		"too many keys":             func(m *microsoft) { m.keys = make([]map[string]any, 65) },
+		"no metadata":              func(m *microsoft) { m.broken = true },
+		"keys of another host":     func(m *microsoft) { m.jwksURI = "https://login.evil.example/keys" },
+		"keys of another port":     func(m *microsoft) { m.jwksURI = "http://127.0.0.1:1/v1/keys" },
+		"keys by another scheme":   func(m *microsoft) { m.jwksURI = strings.Replace(m.URL, "http:", "https:", 1) + "/v1/keys" },
+		"keys behind a user name":  func(m *microsoft) { m.jwksURI = strings.Replace(m.URL, "://", "://user:word@", 1) + "/v1/keys" },
+		"keys without an address":  func(m *microsoft) { m.jwksURI = "/v1/keys" },
+		"no keys":                  func(m *microsoft) { m.keys = nil },
+		"a key that is too short":  func(m *microsoft) { m.keys = []map[string]any{jwk("one", keyShort())} },
+		"a key for encryption":     func(m *microsoft) { m.keys[0]["use"] = "enc" },
+		"a key for another method": func(m *microsoft) { m.keys[0]["alg"] = "PS256" },
+		"a key that is no RSA key": func(m *microsoft) { m.keys[0]["kty"] = "oct"; m.keys[0]["k"] = "c2VjcmV0" },
+		"a key without a name":     func(m *microsoft) { delete(m.keys[0], "kid") },
+		"a key of nothing":         func(m *microsoft) { delete(m.keys[0], "n") },
+		"endorsements of numbers":  func(m *microsoft) { m.keys[0]["endorsements"] = []int{1} },
+		"a key that is too long": func(m *microsoft) {
+			m.keys[0]["n"] = base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 1025))
+		},
+		"too many keys":             func(m *microsoft) { m.keys = slices.Repeat(m.keys, 65) },
 		"an answer without an end":  func(m *microsoft) { m.keys[0]["x"] = strings.Repeat("x", 1<<20) },
 		"the set is under a prefix": func(m *microsoft) { m.jwksURI = m.URL + "/nowhere/keys" },
 	} {
@@ -126,7 +133,8 @@ func TestGoodKeysAreTakenFromAmongBadOnes(t *testing.T) {
 	odd["n"] = "!!"
 	certified := jwk("one", keyOne(), "msteams")
 	certified["x5c"], certified["x5t"] = []string{"no certificate"}, "no thumbprint"
-	r.ms.publish(odd, jwk("short", keyShort()), certified, map[string]any{"kty": "EC", "kid": "ec"})
+	again := jwk("one", keyTwo(), "msteams") // a name that is taken
+	r.ms.publish(odd, jwk("short", keyShort()), certified, map[string]any{"kty": "EC", "kid": "ec"}, again)
 	require.Equal(t, 200, r.with(t, "one"))
 }
 

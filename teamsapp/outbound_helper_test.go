@@ -149,10 +149,13 @@ func outApplication() teamsapp.App {
 }
 
 func outTenants(_ context.Context, entra string) (mspkit.TenantID, error) {
-	if entra != outCustomer {
-		return "", teamsapp.ErrUnknownTenant
+	switch entra {
+	case outCustomer:
+		return outTenant, nil
+	case nameless:
+		return "", nil
 	}
-	return outTenant, nil
+	return "", teamsapp.ErrUnknownTenant
 }
 
 // outBot returns a bot whose requests go to rt.
