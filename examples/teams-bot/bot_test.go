@@ -143,6 +143,19 @@ func TestTheEnvironmentIsCheckedAsAWhole(t *testing.T) {
 		_, err = configFromEnv(with(name, "contoso"), false)
 		require.ErrorContains(t, err, name+`: "contoso"`)
 	}
+	_, err = configFromEnv(with("MSPKIT_BOT_CUSTOMERS", " , ,"), false)
+	require.ErrorContains(t, err, "MSPKIT_BOT_CUSTOMERS names no tenant")
+
+	c, err = configFromEnv(func(string) string { return "" }, true)
+	require.NoError(t, err)
+	_, err = newApp(c, io.Discard)
+	require.NoError(t, err, "an emulator needs nothing of the environment")
+	c, err = configFromEnv(with("", ""), true)
+	require.NoError(t, err)
+	require.Equal(t, full["MSPKIT_BOT_APP_ID"], c.app.ID)
+	require.Nil(t, c.app.Credential, "an emulator is told no secret")
+	_, err = configFromEnv(with("MSPKIT_BOT_APP_ID", "contoso"), true)
+	require.ErrorContains(t, err, `MSPKIT_BOT_APP_ID: "contoso"`)
 }
 
 func TestAnAddressThatIsTakenIsSaid(t *testing.T) {
@@ -154,5 +167,24 @@ func TestAnAddressThatIsTakenIsSaid(t *testing.T) {
 	require.ErrorContains(t, err, "choose another address")
 	_, err = listen(t.Context(), "3978", false)
 	require.ErrorContains(t, err, "127.0.0.1:3978")
-	require.Error(t, run(t.Context(), []string{"extra"}, strings.NewReader(""), io.Discard))
+}
+
+func TestTheCommandLineIsExplained(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	require.NoError(t, run(t.Context(), []string{"-h"}, strings.NewReader(""), &out))
+	for _, name := range []string{"-addr", "-insecure-loopback", "-selftest"} {
+		require.Contains(t, out.String(), name)
+	}
+	for _, v := range variables {
+		require.Contains(t, out.String(), v.name)
+		require.Contains(t, out.String(), v.what)
+	}
+	for _, wrong := range []string{"extra", "-nope", "-addr"} {
+		out.Reset()
+		err := run(t.Context(), []string{wrong}, strings.NewReader(""), &out)
+		require.ErrorContains(t, err, "-h says what there is")
+		require.ErrorContains(t, err, strings.TrimPrefix(wrong, "-"))
+		require.Empty(t, out.String(), "said twice")
+	}
 }

@@ -20,11 +20,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
-
-	"github.com/mspkit/mspkit/teamsapp"
 )
 
 // path is where the bot takes activities; the messaging endpoint of its registration is https://<your host> with it.
@@ -34,7 +31,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout)
 	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "teams-bot:", err)
 		os.Exit(1)
 	}
@@ -42,14 +39,19 @@ func main() {
 
 func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("teams-bot", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // what is wrong is said once, by main
 	addr := flags.String("addr", "127.0.0.1:3978", "address to listen on; a proxy with TLS stands in front of it")
 	insecure := flags.Bool("insecure-loopback", false, "accept activities without a token, from emulators on this machine only")
 	self := flags.Bool("selftest", false, "play the whole story without Teams, print it, and exit")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		usage(flags, out)
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w (-h says what there is)", err)
+	case flags.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q (-h says what there is)", flags.Arg(0))
 	}
 	if *self {
 		return selftest(ctx, out)
@@ -73,6 +75,16 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	a.say("\n  The bot listens on http://%s%s.\n  Enter sends a message to everybody who has it. Ctrl-C ends it.\n", l.Addr(), path)
 	go a.keys(ctx, in)
 	return a.serve(ctx, l)
+}
+
+func usage(flags *flag.FlagSet, out io.Writer) {
+	_, _ = fmt.Fprint(out, "A bot in Microsoft Teams that verifies who writes \"verify\" to it.\n\n")
+	flags.SetOutput(out)
+	flags.PrintDefaults()
+	_, _ = fmt.Fprint(out, "\nFor Teams it needs these environment variables; -selftest needs none, -insecure-loopback at most the first:\n\n")
+	for _, v := range variables {
+		_, _ = fmt.Fprintf(out, "  %s\n    \t%s\n", v.name, v.what)
+	}
 }
 
 // keys sends to everybody for each line, and ends with the input or the program.
@@ -115,64 +127,4 @@ func (a *app) serve(ctx context.Context, l net.Listener) error {
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer done()
 	return errors.Join(err, srv.Shutdown(grace), <-background)
-}
-
-// config is what the environment says.
-type config struct {
-	app      teamsapp.App
-	cloud    teamsapp.Cloud
-	tenants  []string // of customers; nil is everybody
-	insecure bool
-	log      *slog.Logger
-}
-
-var clouds = map[string]func() teamsapp.Cloud{
-	"": teamsapp.PublicCloud, "public": teamsapp.PublicCloud, "usgov": teamsapp.USGovCloud, "china": teamsapp.ChinaCloud,
-}
-
-// configFromEnv reads the environment and reports all that is missing at once. An emulator needs nothing of it.
-func configFromEnv(env func(string) string, insecure bool) (config, error) {
-	if insecure {
-		app := teamsapp.App{ID: "00000000-0000-4000-8000-000000000001", TenantID: "00000000-0000-4000-8000-000000000002"}
-		if id := env("MSPKIT_BOT_APP_ID"); id != "" {
-			app.ID = id // the one that the emulator was told
-		}
-		return config{app: app, cloud: teamsapp.PublicCloud(), insecure: true}, nil
-	}
-	var errs []error
-	need := func(name, what string) string {
-		v := strings.TrimSpace(env(name))
-		if v == "" {
-			errs = append(errs, fmt.Errorf("%s is not set: %s", name, what))
-		}
-		return v
-	}
-	id := func(name, v string) string {
-		u, err := teamsapp.NewUser(v, v) // reads GUIDs in either case
-		if err != nil && v != "" {
-			errs = append(errs, fmt.Errorf("%s: %q is not an id, which looks like 0c1d2e3f-1111-4222-8333-444455556666", name, v))
-		}
-		return u.TenantID
-	}
-	var c config
-	c.app.ID = id("MSPKIT_BOT_APP_ID", need("MSPKIT_BOT_APP_ID", "the Microsoft App ID of the Azure Bot resource"))
-	secret := need("MSPKIT_BOT_SECRET", "a client secret of that app registration, its value and not its id")
-	home := need("MSPKIT_BOT_TENANT", `your own tenant's id, where the bot is registered, or "multi" for a bot of the old multi-tenant type`)
-	if c.app.MultiTenant = home == "multi"; !c.app.MultiTenant {
-		c.app.TenantID = id("MSPKIT_BOT_TENANT", home)
-	}
-	for customer := range strings.SplitSeq(need("MSPKIT_BOT_CUSTOMERS", "the tenant ids of the customers that the bot serves, with commas between"), ",") {
-		if customer = id("MSPKIT_BOT_CUSTOMERS", strings.TrimSpace(customer)); customer != "" {
-			c.tenants = append(c.tenants, customer)
-		}
-	}
-	cloud := clouds[strings.ToLower(strings.TrimSpace(env("MSPKIT_BOT_CLOUD")))]
-	if cloud == nil {
-		errs = append(errs, errors.New("MSPKIT_BOT_CLOUD must be public (the default), usgov or china"))
-	}
-	if len(errs) > 0 {
-		return config{}, fmt.Errorf("it cannot start yet (-selftest needs nothing, -insecure-loopback serves an emulator):\n%w", errors.Join(errs...))
-	}
-	c.cloud, c.app.Credential = cloud(), teamsapp.ClientSecret(secret)
-	return c, nil
 }
