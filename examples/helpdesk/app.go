@@ -83,6 +83,11 @@ func configFromEnv(env func(string) string) (config, error) {
 	if c.realTeams {
 		errs = append(errs, c.checkBot(env("MSPKIT_DEMO_TEAMS")))
 	}
+	for _, name := range []string{"MSPKIT_BOT_SECRET", "MSPKIT_BOT_TENANT", "MSPKIT_BOT_CLOUD", "MSPKIT_DEMO_TEAMS"} {
+		if !c.realTeams && env(name) != "" {
+			errs = append(errs, fmt.Errorf("%s says something of a bot of your own, but MSPKIT_BOT_APP_ID, which bot it is, is not set", name))
+		}
+	}
 	return c, errors.Join(errs...)
 }
 
@@ -91,6 +96,11 @@ func (c *config) checkBot(dana string) error {
 	var errs []error
 	if c.botSecret.Reveal() == "" || c.botTenant == "" {
 		errs = append(errs, errors.New("MSPKIT_BOT_APP_ID needs MSPKIT_BOT_SECRET and MSPKIT_BOT_TENANT, the tenant in which the bot is registered"))
+	}
+	for name, v := range map[string]string{"MSPKIT_BOT_APP_ID": c.botID, "MSPKIT_BOT_TENANT": c.botTenant} {
+		if _, err := teamsapp.NewUser(v, v); err != nil && v != "" { // which reads GUIDs
+			errs = append(errs, fmt.Errorf("%s: %q is not an id, which looks like 0c1d2e3f-1111-4222-8333-444455556666", name, v))
+		}
 	}
 	u, err := teamsapp.ParseUser(dana)
 	if err != nil {
