@@ -378,7 +378,12 @@ func TestALongRetryAfterIsTheCallersToWaitFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		f := &wire{answer: func(int, seen) *http.Response { return reply(429, "", "Retry-After", "600") }}
+		f := &wire{answer: func(n int, _ seen) *http.Response {
+			if n == 1 {
+				return reply(429, "", "Retry-After", "600")
+			}
+			return nil
+		}}
 		b := outBot(t, f)
 		_, err := b.Notify(t.Context(), toUser(teamsapp.Message{Text: "hi"}))
 		require.ErrorIs(t, err, teamsapp.ErrThrottled)
@@ -386,6 +391,10 @@ func TestALongRetryAfterIsTheCallersToWaitFor(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, 10*time.Minute, e.RetryAfter)
 		require.Zero(t, time.Since(start))
+		// One odd answer must not keep a person from being reached for so long.
+		_, err = b.Notify(t.Context(), toUser(teamsapp.Message{Text: "hi"}))
+		require.NoError(t, err)
+		require.Equal(t, time.Minute, time.Since(start))
 	})
 }
 

@@ -234,6 +234,22 @@ func TestATokenIsReplacedBeforeItExpires(t *testing.T) {
 	}
 }
 
+func TestATokenWithALifetimeThatCannotBeIsNotKept(t *testing.T) {
+	t.Parallel()
+	for _, seconds := range []string{"-60", "86401", "2000000000", "null"} {
+		f := &wire{login: func(n int, _ url.Values) *http.Response {
+			return reply(200, fmt.Sprintf(`{"token_type":"Bearer","expires_in":%s,"access_token":"token-%d"}`, seconds, n), "Content-Type", "application/json")
+		}}
+		b := outBot(t, f)
+		for range 2 {
+			asked := len(f.tokens)
+			_, err := b.Notify(t.Context(), toUser(teamsapp.Message{Text: "hi"}))
+			require.NoError(t, err, seconds)
+			require.Greater(t, len(f.tokens), asked, seconds)
+		}
+	}
+}
+
 func TestManyCallersShareOneTokenRequestPerTenant(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
