@@ -3,6 +3,7 @@ package teamschannel_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,4 +172,36 @@ func TestTheServiceIsAskedForThePresserAlone(t *testing.T) {
 	require.Equal(t, contosoTID+"/"+danaOID, s.asked[0].From)
 	require.Contains(t, s.asked[0].IdempotencyKey, "t1")
 	require.Contains(t, s.asked[0].IdempotencyKey, danaOID, "ids of turns are not unique over chats")
+}
+
+func TestWhatIsNoIDReachesNoStore(t *testing.T) {
+	t.Parallel()
+	user, err := teamsapp.NewUser(contosoTID, danaOID)
+	require.NoError(t, err)
+	for _, id := range []any{nil, "", 7, true, "a b", "../c1", "c1\x00", "c1'--", "ｃ1", strings.Repeat("a", 129)} {
+		f := newFake()
+		require.NoError(t, teamschannel.Register(f, untouched{t: t}, nil))
+		for _, verb := range []string{"verify.answer", "verify.not-me"} {
+			r, err := f.handlers[verb](t.Context(), teamsapp.Turn{Tenant: "contoso", User: user, Verb: verb, ID: "t1", Data: map[string]any{"id": id, "answer": "123"}})
+			require.NoError(t, err)
+			require.Equal(t, "This request does not exist any more.", r.Text)
+		}
+	}
+}
+
+// untouched is a service that must not be asked.
+type untouched struct {
+	teamschannel.Service
+
+	t *testing.T
+}
+
+func (u untouched) Facts(context.Context, verify.Ref, string) (verify.View, error) {
+	u.t.Error("asked for the facts")
+	return verify.View{}, verify.ErrNotFound
+}
+
+func (u untouched) Deny(context.Context, verify.Denial) (verify.Result, error) {
+	u.t.Error("asked to deny")
+	return verify.Result{}, verify.ErrNotFound
 }
