@@ -236,6 +236,19 @@ func TestAStoreThatFailsHandlesNothingTwice(t *testing.T) {
 		require.Contains(t, r.log.String(), "a reply was not stored")
 		require.Equal(t, int32(1), n.Load())
 	})
+	t.Run("at the answer, for a moment", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, nil)
+		store := &counting{Store: r.store, failAnswer: down, failAnswers: 1}
+		r.Bot = r.another(t, store)
+		n := counted(r.Bot)
+		for range 2 {
+			got := readInvoke(t, r.deliver(t, r.execute("1", "approve", nil)))
+			require.JSONEq(t, `"handled 1"`, string(got.Value), "a short fault cost the memory of the turn")
+		}
+		require.NotContains(t, r.log.String(), "a reply was not stored")
+		require.Equal(t, int32(1), n.Load())
+	})
 	t.Run("at cleaning up", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)

@@ -600,6 +600,7 @@ type counting struct {
 	saves                 int
 	failClaim, failAnswer error
 	failSave, failDelete  error
+	failAnswers           int // how often failAnswer; 0 is always
 }
 
 func (c *counting) Save(ctx context.Context, r teamsapp.Record) error {
@@ -620,8 +621,14 @@ func (c *counting) Claim(ctx context.Context, claim teamsapp.Claim, now time.Tim
 }
 
 func (c *counting) Answer(ctx context.Context, owner string, reply []byte, now time.Time) error {
-	if c.failAnswer != nil {
-		return c.failAnswer
+	c.mu.Lock()
+	err := c.failAnswer
+	if c.failAnswers--; c.failAnswers == 0 {
+		c.failAnswer = nil
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return err
 	}
 	return c.Store.Answer(ctx, owner, reply, now)
 }

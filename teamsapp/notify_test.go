@@ -151,6 +151,36 @@ func TestAnAppRemovedBetweenCreateAndSendIsRemembered(t *testing.T) {
 	}
 }
 
+func TestWhatTeamsSaidIsRememberedAfterTheCallersTime(t *testing.T) {
+	t.Parallel()
+	f := &wire{answer: func(int, seen) *http.Response { return refused(403, "BotNotInConversationRoster") }}
+	store := &outrun{Store: teamsapp.NewMemory(), end: func() {}}
+	b, err := tryBot(t, f, store)
+	require.NoError(t, err)
+	know(t, b, teamsapp.Known{Member: outMember, Conversation: outConversation})
+	ctx, end := context.WithCancel(t.Context())
+	store.end, store.loads = end, 0
+	_, err = b.Notify(ctx, toUser(teamsapp.Message{Text: "hi"}))
+	require.ErrorIs(t, err, teamsapp.ErrNotInstalled)
+	require.Error(t, ctx.Err())
+	require.True(t, known(t, b).Removed)
+}
+
+// outrun is a store that ends somebody's time when it is asked for the second time.
+type outrun struct {
+	teamsapp.Store
+
+	loads int
+	end   func()
+}
+
+func (o *outrun) Load(ctx context.Context, k teamsapp.Key) (teamsapp.Record, error) {
+	if o.loads++; o.loads == 2 {
+		o.end()
+	}
+	return o.Store.Load(ctx, k)
+}
+
 func TestAPersonWithoutTheAppLeavesNoRecord(t *testing.T) {
 	t.Parallel()
 	f := &wire{answer: func(int, seen) *http.Response { return refused(403, "BotNotInConversationRoster") }}
