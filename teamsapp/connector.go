@@ -270,6 +270,9 @@ func (c *connector) message(m Message, locale string) (outgoing, error) {
 		a.Text, a.TextFormat = m.Text, "plain"
 	}
 	if m.Card != nil {
+		if holds(m.Text, m.Card.secrets()) { // notifications show the text
+			return a, fmt.Errorf("a secret of the card is in the message's text: %w", mspkit.ErrInvalid)
+		}
 		content, err := m.Card.encode(c.o.MaxActivity)
 		if err != nil {
 			return a, err

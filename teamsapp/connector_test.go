@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/teamsapp"
 )
 
@@ -171,6 +172,26 @@ func TestACardIsSentAsAnAttachmentWithItsSummary(t *testing.T) {
 	a := attachments[0].(map[string]any)
 	require.Equal(t, teamsapp.CardType, a["contentType"])
 	require.JSONEq(t, string(want), jsonOf(t, a["content"]))
+}
+
+func TestASecretOfTheCardIsNotInTheTextBesideIt(t *testing.T) {
+	t.Parallel()
+	f := &wire{}
+	b := outBot(t, f)
+	card := outCard("Please read it aloud.")
+	card.Body = append(card.Body, teamsapp.Secret{Label: "Code", Value: mspkit.Redact("471656")})
+	for _, text := range []string{"471656", "Your code is 471 656.", "４７１-６５６"} {
+		m := teamsapp.Message{Text: text, Card: card}
+		_, err := b.Notify(t.Context(), toUser(m))
+		require.ErrorIs(t, err, mspkit.ErrInvalid)
+		require.NotContains(t, err.Error(), text)
+		_, err = b.Reply(t.Context(), outRef, m)
+		require.ErrorIs(t, err, mspkit.ErrInvalid)
+		require.ErrorIs(t, b.Update(t.Context(), outRef, m), mspkit.ErrInvalid)
+	}
+	require.Empty(t, f.seen())
+	_, err := b.Notify(t.Context(), toUser(teamsapp.Message{Text: "A code for your call", Card: card}))
+	require.NoError(t, err)
 }
 
 func TestAMessageThatIsTooLargeIsNotSent(t *testing.T) {

@@ -59,7 +59,8 @@ func guid(s string) (string, error) {
 
 // Message is what the bot says: a text, a card, or a text with a card.
 type Message struct {
-	// Text is sent as plain text, which has no formats. A client may still make a link of what looks like one.
+	// Text is sent as plain text, which has no formats. A client may still make a link of what looks like one. It must
+	// not hold what is in a [Secret] of the card: notifications show it.
 	Text string
 	Card *Card
 	// Silent sends without a notification on the person's devices.
