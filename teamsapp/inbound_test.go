@@ -3,12 +3,14 @@ package teamsapp_test
 import (
 	"bytes"
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -416,6 +418,43 @@ func TestABodyThatDoesNotEndIsCutOff(t *testing.T) {
 			require.Zero(t, conn.resets, "net/http would wait for the rest of the body for ever")
 		})
 	}
+}
+
+func TestABodyIsGivenItsTimeWhateverBecomesOfTheRequest(t *testing.T) {
+	t.Parallel()
+	send := func(r *rig, key *rsa.PrivateKey) *slow {
+		conn := &slow{ResponseRecorder: httptest.NewRecorder()}
+		req := httptest.NewRequest(http.MethodPost, "/", io.NopCloser(conn))
+		req.ContentLength = -1
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+sign(t, "one", key, r.claims()))
+		r.ServeHTTP(conn, req)
+		return conn
+	}
+	t.Run("refused before it was read", func(t *testing.T) {
+		t.Parallel()
+		before := time.Now()
+		conn := send(newRig(t, nil), keyTwo())
+		require.Equal(t, 401, conn.Code)
+		require.WithinRange(t, conn.deadline, before.Add(teamsapp.BodyTimeout), time.Now().Add(teamsapp.BodyTimeout)) // net/http reads on
+		require.Zero(t, conn.resets)
+	})
+	t.Run("anew when the keys have come", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, nil)
+		block, come := make(chan struct{}), make(chan time.Time, 1)
+		r.ms.set(func() { r.ms.block = block })
+		go func() {
+			for r.ms.questions() == 0 {
+				runtime.Gosched()
+			}
+			come <- time.Now()
+			close(block)
+		}()
+		conn := send(r, keyOne())
+		require.Equal(t, 408, conn.Code)
+		require.False(t, conn.deadline.Before((<-come).Add(teamsapp.BodyTimeout)))
+	})
 }
 
 func TestADeadlineOfTheBodyDoesNotEndTheTurn(t *testing.T) {
