@@ -79,6 +79,22 @@ func TestFailoverStaysWithinThePolicyAndTheRequest(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatCannotBeReachedIsNotTriedByAnotherMethod(t *testing.T) {
+	t.Parallel()
+	w, ch := newChatWorld(t)
+	ch.err = &verify.DeliveryError{Reason: "the app is not installed for this person", Permanent: true}
+	w.settings.Policy = verify.Policy{verify.ActionIdentify: {Min: verify.AssuranceEmail, Words: map[string]string{"en": "x"}, Ways: []verify.Way{
+		{Channel: "chat", Method: verify.MethodNumber}, {Channel: "chat", Method: verify.MethodCode}, {Channel: "email", Method: verify.MethodNumber},
+	}}}
+	c, err := w.Start(t.Context(), w.inChat())
+	require.NoError(t, err)
+	require.Equal(t, "email", c.Channel)
+	require.Equal(t, "chat: the app is not installed for this person", c.Failover, "said once")
+	require.Equal(t, []verify.EventKind{
+		verify.EventStarted, verify.EventUndelivered, verify.EventFailedOver, verify.EventStarted, verify.EventSent,
+	}, w.kinds(t))
+}
+
 func TestACardThatArrivedAllTheSameCounts(t *testing.T) {
 	t.Parallel()
 	slow := &answered{chat: &chat{repainting: &repainting{outbox: &outbox{assurance: verify.AssuranceTeams}}}}
