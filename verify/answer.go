@@ -17,7 +17,9 @@ import (
 // [ErrForbidden] (another technician's challenge), [ErrInvalid] (number match cannot be answered by the
 // technician, who knows the number).
 func (s *Service) Check(ctx context.Context, r CheckRequest) (Result, error) {
+	began := s.m.began()
 	res, err := s.check(ctx, r)
+	s.m.tried(ctx, "check", began, res.State, err)
 	return res, wrap("check", err)
 }
 
@@ -42,7 +44,9 @@ func (s *Service) check(ctx context.Context, r CheckRequest) (Result, error) {
 // is for the technician, who gets it from [Service.Get] or [Service.Wait]. Errors are those of [Service.Check];
 // [ErrForbidden] means that the challenge was sent to another address than [Answer.From], and nothing was counted.
 func (s *Service) Answer(ctx context.Context, a Answer) (Result, error) {
+	began := s.m.began()
 	res, err := s.answer(ctx, a)
+	s.m.tried(ctx, "answer", began, res.State, err)
 	return res, wrap("answer", err)
 }
 
@@ -179,7 +183,9 @@ func (s *Service) result(r Record, state State) Result {
 // subject, even where the challenge has ended already. From a link it needs the word that the technician says,
 // ends the challenge, and never freezes; a wrong word uses up a try. Errors are those of [Service.Check].
 func (s *Service) Deny(ctx context.Context, d Denial) (Result, error) {
+	began := s.m.began()
 	res, err := s.deny(ctx, d)
+	s.m.tried(ctx, "deny", began, res.State, err)
 	return res, wrap("deny", err)
 }
 
@@ -271,7 +277,11 @@ func (s *Service) delivered(ctx context.Context, key string, status DeliveryStat
 		return nil
 	}
 	defer s.nudge()
-	return s.store.Sent(ctx, ref, r.ReceiptID, status, stamp(kind, ByChannel, cleantext.Line(reason, 200)), s.o.Now())
+	err = s.store.Sent(ctx, ref, r.ReceiptID, status, stamp(kind, ByChannel, cleantext.Line(reason, 200)), s.o.Now())
+	if err == nil && status > r.Delivery {
+		s.m.message(ctx, r.Channel, status)
+	}
+	return err
 }
 
 func (s *Service) deliveryKey(r Record) string {

@@ -49,7 +49,9 @@ func (a Approval) needed(ctx context.Context, subject string, action Action, rul
 // (not confirmed, or nothing to approve), [ErrProofExpired] (the time of the proof is over), [ErrFrozen], [ErrNotFound],
 // [ErrInvalid], or a failure of the store.
 func (s *Service) Approve(ctx context.Context, ref Ref, technician, reason string) (Challenge, error) {
+	began := s.m.began()
 	c, err := s.approve(ctx, ref, technician, reason)
+	s.m.approved(ctx, began, err)
 	return c, wrap("approve", err)
 }
 

@@ -43,6 +43,45 @@
 // calls [Service.Run], which hands events over, answers the public form and ends what has expired. Everything
 // else works without it.
 //
+// # Observability
+//
+// [Options.Meter] gets what follows, and [Conversion] tells which part of the verifications of a channel is confirmed.
+// Counters count what this instance did, where it was done: the numbers of all instances add up. They are named by
+// constants of this package. A time is in seconds, and its histogram counts as well. No attribute comes from a request:
+// channel is a name in [Options.Channels], action one of this package's or "custom", limit the name of a [Limit], and
+// there is no tenant.
+//
+//	metric                           attributes                        one for each
+//	mspkit.verify.started            channel, method, action           challenge; a repeated request is none
+//	mspkit.verify.renewed            channel, method                   new number or code of a challenge
+//	mspkit.verify.refused            verb, reason, limit               request that got an error of the table below; limit with reason limit
+//	mspkit.verify.messages           channel, outcome                  message: sent or failed, then perhaps delivered or failed
+//	mspkit.verify.failover           from, to                          way given up for the next; both are started
+//	mspkit.verify.tries              verb, outcome                     check, answer, deny; the state, or why there is none
+//	mspkit.verify.ended              channel, method, action, outcome  confirmed, denied, failed (may be renewed), cancelled, failed-over
+//	mspkit.verify.expired            -                                 challenge that nobody answered, ended by Run
+//	mspkit.verify.deleted            -                                 record that was deleted after [Options.Retention]
+//	mspkit.verify.approved           outcome                           answer of a second technician; ok, or why not
+//	mspkit.verify.proofs             outcome                           use of a proof; ok, also when asked again, or why not
+//	mspkit.verify.hints              kind                              denial-hint, mismatch; pressed twice is two
+//	mspkit.verify.subjects           change                            frozen, unfrozen, locked, unlocked
+//	mspkit.verify.events             kind, outcome                     event handed over: ok or error, which is tried again
+//	mspkit.verify.duration           verb, outcome                     call of the service; ok, cancelled, or which error
+//	mspkit.verify.deliver.duration   channel, outcome                  call of a channel; sent, failed
+//	mspkit.verify.ended.duration     channel, method, outcome          as ended: the time since the start
+//	mspkit.verify.store.duration     verb, outcome                     call of the store
+//	mspkit.verify.run.duration       outcome                           round of Run; ok, store, host (a recorder or Lookup), cancelled
+//	mspkit.verify.event.age          outcome                           as events: the time since the change, which is the backlog
+//
+// At night, look at store.duration and run.duration with another outcome than ok, at the age of events with outcome
+// error, and at messages that failed. Where the conversion of a channel falls while more is started, somebody may be
+// pumping text messages. In PromQL, where a challenge that failed over is not lost, because the next one counts:
+//
+//	S = sum by (channel, method) (increase(mspkit_verify_started_total[1h]))
+//	C = sum by (channel, method) (increase(mspkit_verify_ended_total{outcome="confirmed"}[1h])) or 0 * S
+//	F = sum by (channel, method) (increase(mspkit_verify_ended_total{outcome="failed-over"}[1h])) or 0 * S
+//	C / (S - F)
+//
 // # Errors
 //
 // Wrong, expired, used and locked are states of a [Result], not errors. An error means that nothing is known.

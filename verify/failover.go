@@ -43,6 +43,7 @@ func (s *Service) walk(ctx context.Context, picks []pick, b beginning) (Challeng
 		if err != nil {
 			return c, err
 		}
+		s.m.failedOver(ctx, picks, i)
 	}
 	return Challenge{}, ErrNoChannel // there is at least one pick
 }

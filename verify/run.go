@@ -41,7 +41,10 @@ const (
 // address is known: [Service.Run] looks later and sends a link to the address on record, if there is one. The
 // work and the answer are the same for every address. A [*LimitError] must be answered like success.
 func (s *Service) RequestTechnician(ctx context.Context, r PublicRequest) error {
-	return wrap("request technician verification", s.requestTechnician(ctx, r))
+	began := s.m.began()
+	err := s.requestTechnician(ctx, r)
+	s.m.ended(ctx, "request", began, err)
+	return wrap("request technician verification", err)
 }
 
 func (s *Service) requestTechnician(ctx context.Context, r PublicRequest) error {
@@ -175,6 +178,7 @@ func (s *Service) pass(ctx context.Context) (_ error, broken bool) { //nolint:re
 	if store == nil {
 		s.ran.Store(s.o.Now().UnixNano())
 	}
+	s.m.passed(ctx, now, store, errors.Join(recorders, lookups))
 	return errors.Join(store, wrap("hand over events", recorders), wrap("answer the public form", lookups)), store != nil
 }
 
@@ -248,6 +252,7 @@ func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 				continue
 			}
 			err := s.record(ctx, e)
+			s.m.handedOver(ctx, e, err)
 			s.took(s.holdbacks, e.Tenant, err == nil)
 			if err != nil {
 				failed[e.Tenant] = true
@@ -401,9 +406,11 @@ func (s *Service) answerPublic(ctx context.Context, q Queued) error {
 	}
 	subject := r.Subject // a copy: the host may hand out the same value again
 	subject.Destinations = ds
+	began := s.m.began()
 	_, err = s.startTechnician(ctx, TechnicianRequest{
 		Tenant: q.Tenant, Subject: subject, Call: r.Call, By: ByCaller, IdempotencyKey: "public/" + q.ID,
 	}, s.publicLimits)
+	s.m.ended(ctx, "answer-request", began, err)
 	for _, final := range []error{ErrLimited, ErrFrozen, ErrLocked, ErrNoChannel, ErrInvalid, ErrConflict} {
 		if errors.Is(err, final) {
 			return nil // trying again would not help, and nobody may be told

@@ -56,6 +56,8 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets warnings; nil discards them.
 	Logger *slog.Logger
+	// Meter gets counters and timings; nil drops them. The package documentation lists them.
+	Meter mspkit.Meter
 }
 
 // Service verifies. It holds no state of its own, so any number of instances may share a store. It is safe for
@@ -67,6 +69,7 @@ type Service struct {
 	settings func(context.Context, mspkit.TenantID) (Settings, error)
 	o        Options
 	log      *slog.Logger
+	m        meter
 	wake     chan struct{}
 	ran      atomic.Int64 // when RunOnce last finished without an error, in Unix nanoseconds
 	running  atomic.Int64 // how many Runs are going
@@ -127,9 +130,11 @@ func New(store Store, ring *mspkit.KeyRing, baseURL string, settings func(contex
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.m = meter{to: s.o.Meter, now: s.o.Now, log: s.log}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("verify: new: %w", err)
 	}
+	s.store = s.m.store(store)
 	return s, nil
 }
 

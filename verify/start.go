@@ -20,7 +20,9 @@ import (
 // Errors are [ErrInvalid], [ErrNoChannel], [*PolicyError], [*LimitError], [ErrFrozen], [ErrLocked],
 // [ErrConflict] (an idempotency key used for something else), [ErrDelivery], or a failure of the store.
 func (s *Service) Start(ctx context.Context, r StartRequest) (Challenge, error) {
+	began := s.m.began()
 	c, err := s.start(ctx, r)
+	s.m.ended(ctx, "start", began, err)
 	return c, wrap("start", err)
 }
 
@@ -67,7 +69,9 @@ func (s *Service) StartTechnician(ctx context.Context, r TechnicianRequest) (Cha
 	if r.By == ByCaller {
 		limits = s.publicLimits
 	}
+	began := s.m.began()
 	c, err := s.startTechnician(ctx, r, limits)
+	s.m.ended(ctx, "start-technician", began, err)
 	return c, wrap("start technician verification", err)
 }
 
@@ -109,7 +113,9 @@ func (s *Service) startTechnician(ctx context.Context, r TechnicianRequest, limi
 // the asking address only. An address that is not on record, or was typed by hand, is [ErrNotFound] or [ErrNoChannel];
 // other errors are those of [Service.Start].
 func (s *Service) Ask(ctx context.Context, r AskRequest) (Challenge, error) {
+	began := s.m.began()
 	c, err := s.ask(ctx, r)
+	s.m.ended(ctx, "ask", began, err)
 	return c, wrap("ask", err)
 }
 
@@ -422,7 +428,9 @@ func (s *Service) deliver(ctx context.Context, set Settings, ch Channel, r Recor
 		m.Link = mspkit.Redact(s.link(r.Tenant, d))
 	}
 	dctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
+	began := s.m.began()
 	receipt, err := ch.Deliver(dctx, m)
+	s.m.delivered(ctx, r.Channel, began, err)
 	cancel()
 	status, st := DeliverySent, stamp(EventSent, ByChannel, "")
 	if err != nil {

@@ -84,6 +84,13 @@ func (s *Service) challenges(ctx context.Context, rs []Record, technician string
 // failed challenge can be renewed and waited for again. One that needs a second technician is returned confirmed and
 // without a proof; then call [Service.WaitApproved], or look with [Service.Get] for [Challenge.Proof].
 func (s *Service) Wait(ctx context.Context, ref Ref, technician string) (Challenge, error) {
+	began := s.m.began()
+	c, err := s.wait(ctx, ref, technician)
+	s.m.ended(ctx, "wait", began, err)
+	return c, err
+}
+
+func (s *Service) wait(ctx context.Context, ref Ref, technician string) (Challenge, error) {
 	if w, ok := s.store.(Watcher); ok {
 		for _, err := range w.Watch(ctx, ref) {
 			if err != nil {
@@ -129,7 +136,9 @@ type RenewRequest struct {
 // Renew gives a challenge a new number, code or word with fresh tries. Errors are those of [Service.Start],
 // [ErrNotPending] and [ErrForbidden].
 func (s *Service) Renew(ctx context.Context, r RenewRequest) (Challenge, error) {
+	began := s.m.began()
 	c, err := s.renew(ctx, r, s.o.Now())
+	s.m.ended(ctx, "renew", began, err)
 	return c, wrap("renew", err)
 }
 
@@ -220,7 +229,10 @@ func (s *Service) cancel(ctx context.Context, ref Ref, technician, reason string
 // [ErrProofExpired], [ErrUnapproved], [ErrRedeemed], [ErrFrozen], [ErrNotFound], or a failure of the store; on every error
 // the action must not be done.
 func (s *Service) Redeem(ctx context.Context, p Proof, e Expect, by string) error {
-	return wrap("redeem", s.redeem(ctx, p, e, by))
+	began := s.m.began()
+	err := s.redeem(ctx, p, e, by)
+	s.m.redeemed(ctx, began, err)
+	return wrap("redeem", err)
 }
 
 func (s *Service) redeem(ctx context.Context, p Proof, e Expect, by string) error {
