@@ -153,6 +153,11 @@ func TestCheckFinds(t *testing.T) {
 			[]string{"unknown dependency", "examples/helpdesk reaches github.com/openai/openai-go/v3"},
 		},
 		{"azcore in a Graph leaf", []Package{m("mail/graphmail", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "/entra/azurecred"), m("entra/azurecred")}, nil},
+		{
+			"OpenTelemetry that comes in by others",
+			[]Package{m("mail/graphmail", "github.com/a/b"), ext("github.com/a/b", "go.opentelemetry.io/otel/metric")},
+			[]string{"unknown dependency", "a package reports to mspkit.Meter"},
+		},
 		{"azcore elsewhere", []Package{m("mail/smtpmail", "github.com/Azure/azure-sdk-for-go/sdk/azcore")}, []string{"belong to the Graph leaves"}},
 		{"a test kit with what its parent has", []Package{m("verify/verifytest", "/verify", "github.com/google/uuid", "/internal/token", "/"), m("verify", "github.com/google/uuid", "/internal/token")}, nil},
 		{"a test kit with more", []Package{m("verify/verifytest", "golang.org/x/crypto/hkdf", "/internal/httpx"), m("verify")}, []string{"imports golang.org/x/crypto/hkdf: its parent does not", "imports internal/httpx"}},
