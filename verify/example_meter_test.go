@@ -18,15 +18,15 @@ import (
 type logMeter struct{ log *slog.Logger }
 
 func (m logMeter) Count(ctx context.Context, name string, n int64, attrs ...mspkit.Attr) {
-	m.log.LogAttrs(ctx, slog.LevelInfo, name, append(logAttrs(attrs), slog.Int64("n", n))...)
+	m.log.LogAttrs(ctx, slog.LevelInfo, "count", append(logAttrs(name, attrs), slog.Int64("n", n))...)
 }
 
 func (m logMeter) Time(ctx context.Context, name string, d time.Duration, attrs ...mspkit.Attr) {
-	m.log.LogAttrs(ctx, slog.LevelDebug, name, append(logAttrs(attrs), slog.Duration("took", d))...)
+	m.log.LogAttrs(ctx, slog.LevelDebug, "time", append(logAttrs(name, attrs), slog.Duration("took", d))...)
 }
 
-func logAttrs(attrs []mspkit.Attr) []slog.Attr {
-	out := make([]slog.Attr, 0, len(attrs)+1)
+func logAttrs(name string, attrs []mspkit.Attr) []slog.Attr {
+	out := append(make([]slog.Attr, 0, len(attrs)+2), slog.String("metric", name))
 	for _, a := range attrs {
 		out = append(out, slog.String(a.Key, a.Value))
 	}
@@ -70,10 +70,10 @@ func ExampleOptions_meter() {
 	c := verifyDana(svc)
 	_, _ = svc.Answer(context.Background(), verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
 	// Output:
-	// msg=mspkit.verify.started channel=sms method=number action=unlock-account n=1
-	// msg=mspkit.verify.messages channel=sms outcome=sent n=1
-	// msg=mspkit.verify.ended channel=sms method=number action=unlock-account outcome=confirmed n=1
-	// msg=mspkit.verify.tries verb=answer outcome=confirmed n=1
+	// msg=count metric=mspkit.verify.started channel=sms method=number action=unlock-account n=1
+	// msg=count metric=mspkit.verify.messages channel=sms outcome=sent n=1
+	// msg=count metric=mspkit.verify.ended channel=sms method=number action=unlock-account outcome=confirmed n=1
+	// msg=count metric=mspkit.verify.tries verb=answer outcome=confirmed n=1
 }
 
 // Nobody answers the text messages that are sent, and somebody should look.
