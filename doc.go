@@ -1,6 +1,6 @@
 // Package mspkit holds the few words that every package of the module shares: who a tenant is, which
-// ticket is meant, what a brand looks like, how a value is kept out of logs, and which keys protect what
-// is stored.
+// ticket is meant, what a brand looks like, how a value is kept out of logs, which keys protect what is
+// stored, and where numbers are reported ([Meter]).
 //
 // It imports the standard library only and starts nothing. The work is done by the packages below it:
 // verify (who is calling), mail, psa, contacts and their back ends.

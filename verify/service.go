@@ -56,7 +56,8 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets warnings; nil discards them.
 	Logger *slog.Logger
-	// Meter gets counters and timings; nil drops them. The package documentation lists them.
+	// Meter gets counters and timings; nil drops them. The package documentation lists them. One that panics is logged
+	// and harms nothing; one that is slow makes everything slow.
 	Meter mspkit.Meter
 }
 
