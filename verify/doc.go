@@ -60,7 +60,7 @@
 //	mspkit.verify.tries              verb, outcome                     check, answer, deny; the state, or why there is none
 //	mspkit.verify.ended              channel, method, action, outcome  confirmed, denied, failed (may be renewed), cancelled, failed-over
 //	mspkit.verify.expired            -                                 challenge that nobody answered, ended by Run
-//	mspkit.verify.deleted            -                                 record that was deleted after [Options.Retention]
+//	mspkit.verify.deleted            -                                 record that was deleted because it is old
 //	mspkit.verify.approved           outcome                           answer of a second technician; ok, or why not
 //	mspkit.verify.proofs             outcome                           use of a proof; ok, also when asked again, or why not
 //	mspkit.verify.hints              kind                              denial-hint, mismatch; pressed twice is two
@@ -73,8 +73,8 @@
 //	mspkit.verify.run.duration       outcome                           round of Run; ok, store, host (a recorder or Lookup), cancelled
 //	mspkit.verify.event.age          outcome                           as events: the time since the change, which is the backlog
 //
-// At night, look at store.duration and run.duration with another outcome than ok, at the age of events with outcome
-// error, and at messages that failed. Where the conversion of a channel falls while more is started, somebody may be
+// At night, look at outcome error of duration, store.duration and events, at outcome store and host of run.duration, at
+// the age of events, and at messages that failed. Where the conversion of a channel falls while more is started, somebody may be
 // pumping text messages. In PromQL, where a challenge that failed over is not lost, because the next one counts:
 //
 //	S = sum by (channel, method) (increase(mspkit_verify_started_total[1h]))

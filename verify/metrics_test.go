@@ -519,6 +519,32 @@ func TestTimesAreThoseOfTheClock(t *testing.T) {
 	require.Len(t, l.times["duration verb=wait outcome=cancelled"], 1)
 }
 
+func TestInstancesTogetherCountEveryChangeOnce(t *testing.T) {
+	t.Parallel()
+	w, _, portal := newMetered(t)
+	ctx, pages := t.Context(), &ledger{}
+	other, err := verify.New(w.store, w.ring, "https://help.example/verify", verify.Same(w.settings), &verify.Options{
+		Channels: map[string]verify.Channel{"email": w.mail}, Now: w.now, Meter: pages,
+	})
+	require.NoError(t, err)
+	for n := range 3 {
+		c := w.start(t, w.by("email", verify.MethodNumber))
+		if n == 0 {
+			_, err := other.Answer(ctx, verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
+			require.NoError(t, err)
+		}
+	}
+	w.pass(10 * time.Minute)
+	require.NoError(t, other.RunOnce(ctx))
+	require.NoError(t, w.RunOnce(ctx))
+	require.Equal(t, []string{"messages channel=email outcome=sent 3", "started channel=email method=number action=identify 3"}, portal.counted())
+	require.Equal(t, []string{
+		"ended channel=email method=number action=identify outcome=confirmed 1",
+		"events kind=attempted outcome=ok 1", "events kind=confirmed outcome=ok 1", "events kind=expired outcome=ok 2", "events kind=sent outcome=ok 3",
+		"events kind=started outcome=ok 3", "expired 2", "tries verb=answer outcome=confirmed 1",
+	}, pages.counted())
+}
+
 // takes is a channel, a store and a recorder that take their time by the clock of a test.
 type takes struct {
 	*outbox
