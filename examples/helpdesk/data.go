@@ -86,7 +86,7 @@ func people(now time.Time, cfg config) []person {
 		{Contact: contacts.Contact{
 			Tenant: "fabrikam", ID: "ines", Name: "Inês Carvalho", FirstName: "Inês", JobTitle: "Chief executive", Locale: "en",
 			Emails: address("ines@fabrikam.example", known), Phones: address("+351 912 345 678", known),
-		}, Hint: "The person attackers like to be. Resetting her multi-factor sign-in needs Teams.", Ticket: mspkit.Ticket{System: "psa", ID: "5121"}, About: "Lost her authenticator while travelling", Teams: fabrikamEntra + "/c3a8f614-6e2b-4d97-8f01-b2d5e4a7c604"},
+		}, Hint: "The person attackers like to be: she is listed, so a second technician must approve, and that is the team lead.", Ticket: mspkit.Ticket{System: "psa", ID: "5121"}, About: "Lost her authenticator while travelling", Teams: fabrikamEntra + "/c3a8f614-6e2b-4d97-8f01-b2d5e4a7c604"},
 	}
 	for i := range ps {
 		ps[i].Company, ps[i].Enabled, ps[i].TeamsSince = clients[ps[i].Tenant], true, known

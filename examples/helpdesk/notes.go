@@ -91,7 +91,12 @@ func sentence(e verify.Event, name string) string {
 	case verify.EventRenewed:
 		return fmt.Sprintf("%s gave a new %s.", by, methodWords(e.Method))
 	case verify.EventConfirmed:
+		if e.Reason != "" {
+			return fmt.Sprintf("%s confirmed %s. Assurance: %s. But %s.", name, e.Action, e.Assurance, e.Reason)
+		}
 		return fmt.Sprintf("%s is verified for %s. Assurance: %s.", name, e.Action, e.Assurance)
+	case verify.EventApproved:
+		return fmt.Sprintf("%s approved as second technician: %s is verified for %s.", by, name, e.Action)
 	case verify.EventDenied:
 		return fmt.Sprintf("%s said: this is not me. Somebody may be posing as %s.", name, name)
 	case verify.EventDenialHint:

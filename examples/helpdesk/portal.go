@@ -45,7 +45,7 @@ func (a *app) portal() (*webpage.Site, error) {
 		{Name: "state", Method: "GET", Pattern: "/api/state", Kind: webpage.APIKind, Handler: a.serveState},
 	}
 	for name, do := range map[string]func(*http.Request, person, technician) (any, error){
-		"start": a.doStart, "check": a.doCheck, "renew": a.doRenew, "cancel": a.doCancel, "redeem": a.doRedeem,
+		"start": a.doStart, "check": a.doCheck, "renew": a.doRenew, "cancel": a.doCancel, "redeem": a.doRedeem, "approve": a.doApprove,
 		"technician": a.doTechnician, "call": a.doCall, "freeze": a.doFreeze, "unfreeze": a.doUnfreeze, "unlock": a.doUnlock,
 		"advance": a.doAdvance, "press": a.doPress, "say": a.doSay, "install": a.doInstall,
 	} {
@@ -106,6 +106,8 @@ func explain(err error) string {
 		return "Only a team lead may do this."
 	case errors.Is(err, verify.ErrNoChannel):
 		return "There is no address on record for this way."
+	case errors.Is(err, verify.ErrUnapproved):
+		return "This person is listed: a team lead must approve first."
 	case errors.Is(err, verify.ErrRedeemed), errors.Is(err, verify.ErrProof), errors.Is(err, verify.ErrProofExpired):
 		return "This verification was used already, or it is over."
 	case errors.Is(err, verify.ErrNotPending):
@@ -158,6 +160,9 @@ func (a *app) doRedeem(r *http.Request, p person, t technician) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if waits(c) {
+		return nil, fmt.Errorf("redeem: %w", verify.ErrUnapproved)
+	}
 	if c.Proof.Reveal() == "" {
 		return nil, fmt.Errorf("redeem: %w", verify.ErrRedeemed)
 	}
@@ -165,6 +170,16 @@ func (a *app) doRedeem(r *http.Request, p person, t technician) (any, error) {
 		Tenant: p.Tenant, Subject: p.ID, Action: c.Action, Technician: t.ID, Ticket: p.Ticket,
 	}, "portal/"+rand.Text()) // each press is a use of its own
 	return nil, err
+}
+
+func (a *app) doApprove(r *http.Request, p person, t technician) (any, error) {
+	c, err := a.verify.Approve(r.Context(), verify.Ref{Tenant: p.Tenant, ID: r.PostForm.Get("id")}, t.ID, r.PostForm.Get("reason"))
+	return a.challenge(c), err
+}
+
+// waits is whether a second technician must approve c.
+func waits(c verify.Challenge) bool {
+	return c.State == verify.StateConfirmed && c.NeedsApproval && c.ApprovedBy == ""
 }
 
 func (a *app) doCall(r *http.Request, p person, t technician) (any, error) {
@@ -200,7 +215,7 @@ type challengeJSON struct {
 	Action, Purpose, Assurance, To, Failover   string
 	Number, Word                               string
 	Tries                                      int
-	Hinted, Fresh, Usable                      bool
+	Hinted, Fresh, Usable, Waits               bool
 	Expires, Created, Decided                  int64 // Unix milliseconds
 }
 
@@ -209,8 +224,8 @@ func (a *app) challenge(c verify.Challenge) challengeJSON {
 		ID: c.Ref.ID, Kind: string(c.Kind), State: string(c.State), Channel: c.Channel, Method: string(c.Method),
 		Delivery: c.Delivery.String(), Action: string(c.Action), Purpose: c.Purpose, Assurance: c.Assurance.String(), To: c.To,
 		Number: c.Number.Reveal(), Word: c.Word.Reveal(), Tries: c.TriesLeft, Hinted: c.Hinted, Fresh: c.Fresh,
-		Failover: failoverWords(c.Failover, c.Channel),
-		Usable:   c.Proof.Reveal() != "", Expires: c.ExpiresAt.UnixMilli(), Created: c.CreatedAt.UnixMilli(),
+		Failover: failoverWords(c.Failover, c.Channel), Waits: waits(c),
+		Usable: c.Proof.Reveal() != "", Expires: c.ExpiresAt.UnixMilli(), Created: c.CreatedAt.UnixMilli(),
 	}
 	if !c.DecidedAt.IsZero() {
 		j.Decided = c.DecidedAt.UnixMilli()
@@ -352,6 +367,10 @@ func shield(history []verify.Challenge, j personJSON, now time.Time) (sign, text
 		switch {
 		case c.State == verify.StateDenied && age < day:
 			return "danger", "Said “not me”"
+		case waits(c) && now.Before(c.ProofUntil):
+			return "wait", "Waits for a second technician"
+		case waits(c):
+			continue // nobody approved in time
 		case c.State == verify.StateConfirmed && now.Sub(c.DecidedAt) < shieldFor:
 			return "ok", fmt.Sprintf("Verified by %s", c.Assurance)
 		case c.State == verify.StatePending || c.State == verify.StateFailed && now.Before(c.ExpiresAt):

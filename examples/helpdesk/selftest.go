@@ -55,6 +55,7 @@ func selftest(ctx context.Context, out io.Writer) (err error) {
 		{"The code that came too late", p.expired},
 		{"\"This is not me\", pressed behind a link", p.notMe},
 		{"What the policy does not allow", p.policy},
+		{"One technician is not enough for the chief executive", p.secondTechnician},
 		{"Dana asks: is this really the helpdesk?", p.technicianIsReal},
 		{"Somebody else poses as the helpdesk", p.impostor},
 		{"Dana asks in Teams: who is calling?", p.technicianByChat},
@@ -436,6 +437,26 @@ func (p *player) freeze() {
 	p.press("unfreeze", "reason", "spoke to Dana in person")
 	p.technician = "jane"
 	p.say("Sam, the team lead, freezes Dana. Then: %q Sam unfreezes her, with a reason.", refused)
+}
+
+func (p *player) secondTechnician() {
+	p.person, p.tenant = "ines", "fabrikam"
+	defer func() { p.person, p.tenant, p.technician = "dana", "contoso", "jane" }()
+	n := len(p.on("sms"))
+	c := p.start("reset-password", "sms", "number")
+	p.typed(p.message("sms", n).Link, c.Number)
+	_, refused := p.do("redeem", "id", c.ID)
+	p.must(strings.Contains(refused, "must approve"), "a listed person's proof was used: %q", refused)
+	_, herself := p.do("approve", "id", c.ID, "reason", "it is fine")
+	p.must(herself != "" && !p.challenge(c.ID).Usable && p.see().Shield == "wait", "Jane approved what she began")
+	p.say("Inês types the right number, and Jane can do nothing with it: %q", refused)
+	p.technician = "sam"
+	p.press("approve", "id", c.ID, "reason", "called her assistant back")
+	p.must(!p.challenge(c.ID).Usable, "the second technician got the proof")
+	p.technician = "jane"
+	p.must(p.see().Shield == "ok", "after the approval the shield is %q", p.see().Shield)
+	p.press("redeem", "id", c.ID)
+	p.say("Sam, the team lead, approves with a reason. Then Jane resets the password, once.")
 }
 
 func (p *player) restart() {

@@ -226,7 +226,7 @@ function showDevice(c) {
 
 function challenge(c) {
   const p = state.data.person, first = p.Name.split(" ")[0];
-  const [title, sign] = states[c.State] || [c.State, "none"];
+  const [title, sign] = c.Waits ? ["Waits for a second technician", "wait"] : states[c.State] || [c.State, "none"];
   const pending = c.State === "pending";
   const teams = c.Channel === "teams", by = channelWords[c.Channel] || c.Channel;
   const to = teams ? "" : ` to ${c.To}`;
@@ -242,7 +242,7 @@ function challenge(c) {
     body.push(h("form", { class: "code", on: { submit: async (e) => { e.preventDefault(); const v = await post("check", { id: c.ID, code: $("code").value }); if (v && v.state === "wrong") toast(v.tries === 1 ? "Wrong. One try is left." : `Wrong. ${v.tries} tries are left.`); if (v) $("code") && ($("code").value = ""); } } },
       h("label", { for: "code" }, "Code that the caller reads to you"), h("div", { class: "row" }, h("input", { id: "code", inputmode: "numeric", autocomplete: "off", maxlength: "24", placeholder: "123 456" }), h("button", { class: "button" }, "Check"))));
   }
-  const wide = c.Kind === "technician";
+  const wide = c.Kind === "technician", lead = state.data.technicians.find((t) => t.ID === state.technician).Lead;
   return h("div", { class: "panel challenge " + sign },
     h("div", { class: "challenge-head" }, h("span", { class: "shield " + sign }, icon(sign)),
       h("div", {}, h("h2", {}, wide && c.State === "confirmed" ? `${first} knows that you are you` : wide ? "Checking you" + (pending ? "" : ": " + title.toLowerCase()) : title),
@@ -258,7 +258,10 @@ function challenge(c) {
       h("span", { class: "tag" + (c.Tries < 2 ? " tag-warning" : "") }, c.Tries === 1 ? "one try left" : `${c.Tries} tries left`),
       c.Fresh ? h("span", { class: "tag tag-warning" }, "new address, low assurance") : "",
       c.Method === "number" && !teams ? h("span", { class: "tag", title: "For somebody who phones and says that it is not them" }, "“not me” words: ", h("b", {}, c.Word)) : "") : "",
-    c.State === "confirmed" && !wide ? h("p", { class: "row" },
+    c.Waits ? h("p", { class: "row" },
+      lead ? h("button", { type: "button", id: "approve", class: "button", on: { click: () => ask("Approve", `You agree, as second technician, that ${first} is who they say.`, "approve", { id: c.ID }) } }, "Approve") : "",
+      h("span", { class: "muted small" }, `${first} is listed: a team lead must approve before this proves anything.`)) : "",
+    c.State === "confirmed" && !wide && !c.Waits ? h("p", { class: "row" },
       c.Usable ? h("button", { type: "button", id: "redeem", class: "button", on: { click: act("redeem") } }, actions.find(([v]) => v === c.Action)?.[1] + " now")
         : h("span", { class: "tag" }, "used, or ended"),
       h("span", { class: "muted small" }, c.Usable ? "The proof works once, for this action and this ticket." : "A proof works once.")) : "",
@@ -411,13 +414,13 @@ function tick() {
   for (const e of document.querySelectorAll("[data-clock]")) e.textContent = clock(now);
 }
 
-function ask(title, text, action) {
+function ask(title, text, action, fields) {
   $("ask-title").textContent = title;
   $("ask-text").textContent = text;
   $("ask-reason").value = "";
   const d = $("ask");
   d.returnValue = "";
-  d.onclose = () => { if (d.returnValue === "ok") post(action, { reason: $("ask-reason").value }); };
+  d.onclose = () => { if (d.returnValue === "ok") post(action, { reason: $("ask-reason").value, ...fields }); };
   d.showModal();
 }
 
