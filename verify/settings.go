@@ -41,6 +41,10 @@ type Limits struct {
 	// PerDestination is how many messages one destination may get in 24 hours over all tenants: default 10,
 	// negative turns it off.
 	PerDestination int
+	// UnverifiedPerDestination is how many messages one destination may get in 24 hours over all tenants without any of
+	// them being confirmed, on a channel that costs money ([Budgeter]): default 5, negative turns it off. The message
+	// that reaches it stores an [EventLimit].
+	UnverifiedPerDestination int
 	// PerSubject is how many messages one subject may get in 24 hours: default 20, negative turns it off.
 	PerSubject int
 	// LockAfter is how many failures in a row lock a subject: default and cap 100.
@@ -94,6 +98,7 @@ func (s Settings) withDefaults() (Settings, error) {
 		inRange("Sends", &l.Sends, 3, 1, 5, false),
 		inRange("Cooldown", &l.Cooldown, 45*time.Second, time.Second, day, true),
 		inRange("PerDestination", &l.PerDestination, 10, 1, 1_000_000, true),
+		inRange("UnverifiedPerDestination", &l.UnverifiedPerDestination, 5, 1, 1_000_000, true),
 		inRange("PerSubject", &l.PerSubject, 20, 1, 1_000_000, true),
 		inRange("LockAfter", &l.LockAfter, MaxLockAfter, 1, MaxLockAfter, false),
 		inRange("ProofTTL", &l.ProofTTL, MaxTTL, 10*time.Second, MaxTTL, false),

@@ -365,7 +365,10 @@ func another(old string, draw func() string) string {
 	}
 }
 
-// limits returns the counters of one message. Keys begin with the tenant, except those of the destination.
+// limits returns the counters of one message. Keys begin with the tenant, except those of the destination. A window
+// begins with the first message that is counted and not at a time of day, so twice the maximum can pass in a short time
+// where two windows meet, and never more than that in a day. What costs money is counted until it is confirmed: an
+// honest desk gets its count back, and whoever has messages sent to earn by them does not.
 func (s *Service) limits(set Settings, p pick, tenant mspkit.TenantID, subject string) []Limit {
 	l := set.Limits
 	to := s.secrets.hash("destination", p.way.Channel, p.address)
@@ -381,7 +384,15 @@ func (s *Service) limits(set Settings, p pick, tenant mspkit.TenantID, subject s
 	}
 	if b, ok := p.channel.(Budgeter); ok {
 		if scope, maximum, window := b.Budget(tenant, p.address); maximum >= 0 {
-			out = append(out, Limit{Name: LimitBudget, Key: tenantKey(tenant, "budget", p.way.Channel+"/"+scope), Max: maximum, Window: window, Refund: true})
+			out = append(out, Limit{
+				Name: LimitBudget, Key: tenantKey(tenant, "budget", p.way.Channel+"/"+scope), Max: maximum, Window: window, Refund: true, Alert: true,
+			})
+		}
+		if l.UnverifiedPerDestination > 0 {
+			out = append(out, Limit{
+				Name: LimitUnverified, Key: "destination/" + to + "/unverified", Max: l.UnverifiedPerDestination, Window: day,
+				Refund: true, Global: true, Alert: true,
+			})
 		}
 	}
 	return out

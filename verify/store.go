@@ -166,6 +166,7 @@ const (
 	LimitDestination = "messages to this destination per day"
 	LimitSubject     = "messages to this person per day"
 	LimitBudget      = "unverified messages of this tenant"
+	LimitUnverified  = "unverified messages to this destination per day"
 	LimitSends       = "sends of this challenge"
 	LimitRequests    = "public requests"
 )

@@ -41,8 +41,9 @@ type Canonicalizer interface {
 	Canonical(address string) (string, error)
 }
 
-// Budgeter is implemented by a channel that costs money. A tenant may send at most max messages per window and
-// scope (for example a country) that were not confirmed. The address is canonical.
+// Budgeter is implemented by a channel that costs money, which makes it worth attacking. A tenant may send at most max
+// messages per window and scope (for example a country) that were not confirmed; the message that reaches it stores an
+// [EventLimit]. The address is canonical. See also [Limits.UnverifiedPerDestination].
 type Budgeter interface {
 	Budget(tenant mspkit.TenantID, address string) (scope string, maximum int, window time.Duration)
 }

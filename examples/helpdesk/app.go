@@ -378,7 +378,7 @@ func (a *app) settings(_ context.Context, tenant mspkit.TenantID) (verify.Settin
 	}
 	return verify.Settings{
 		Brand:    mspkit.Brand{Name: "Northwind IT", Color: "#0b6e4f", Phone: "+1 202 555 0100", Site: "https://northwind.example"},
-		Limits:   verify.Limits{Cooldown: 5 * time.Second, PerDestination: 200, PerSubject: 200}, // short, so that one can play
+		Limits:   verify.Limits{Cooldown: 5 * time.Second, PerDestination: 200, UnverifiedPerDestination: 200, PerSubject: 200}, // short, so that one can play
 		Approval: verify.Approval{Subjects: []string{"ines"}},
 	}, nil
 }
