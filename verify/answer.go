@@ -89,7 +89,7 @@ type attempt struct {
 // the comparison is in constant time, and the outcome holds only if the store could write it.
 func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, error) {
 	now := s.o.Now()
-	t := Try{Method: a.method, Technician: a.technician, Answerers: a.answerers, Stamp: stamp(EventAttempted, a.by, "")}
+	t := Try{Method: a.method, Technician: a.technician, Answerers: a.answerers, Stamp: stamp(EventAttempted, a.by, set.sandboxed(""))}
 	r, sub, err := s.store.Attempt(ctx, a.ref, t, now)
 	if err != nil {
 		return Result{}, err
@@ -141,6 +141,7 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 	default:
 		o = Outcome{State: StateFailed, Stamp: stamp(EventFailed, a.by, "no tries are left")}
 	}
+	o.Stamp.Reason = set.sandboxed(o.Stamp.Reason)
 	done, err := s.store.Finish(ctx, a.ref, r.Version, o, now)
 	if err != nil {
 		return s.lost(ctx, a.ref, err)

@@ -80,6 +80,7 @@ type details struct {
 	CallBegan  time.Time `json:"b,omitzero"`
 	CallBy     Side      `json:"y,omitempty"`
 	Failover   string    `json:"v,omitempty"`
+	Sandbox    bool      `json:"x,omitempty"`
 }
 
 func (s *secrets) seal(ref Ref, d details) ([]byte, error) {

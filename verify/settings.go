@@ -20,6 +20,8 @@ type Settings struct {
 	Freshness Freshness
 	// Approval lists the people for whom a second technician must agree.
 	Approval Approval
+	// Sandbox is for the tests of those who build on this package; see verifytest.Sandbox.
+	Sandbox Sandbox
 }
 
 // Limits bound what can be tried and sent. Zero means the default; where a negative value is named, it turns

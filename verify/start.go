@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -277,11 +278,11 @@ func (s *Service) begin(ctx context.Context, b beginning) (_ Challenge, failed s
 	d.Technician = cleantext.Name(d.Technician, cleantext.MaxName)
 	r.State, r.Sends, r.Messages, r.LockAfter = StatePending, 1, 1, b.set.Limits.LockAfter
 	r.CreatedAt, r.ExpiresAt = b.now, b.now.Add(b.set.Limits.TTL)
-	code, err := s.newAnswer(r, d, b.set.Limits)
+	code, err := s.newAnswer(r, d, b.set)
 	if err != nil {
 		return Challenge{}, "", err
 	}
-	n := NewChallenge{Record: *r, Stamp: stamp(EventStarted, b.by, d.Failover)}
+	n := NewChallenge{Record: *r, Stamp: stamp(EventStarted, b.by, b.set.sandboxed(d.Failover))}
 	if b.key != "" {
 		n.Idempotency = s.secrets.hash("idempotency", string(r.Tenant), string(r.Kind), b.key)
 		n.Fingerprint = s.secrets.hash(append([]string{
@@ -324,24 +325,24 @@ func (s *Service) again(ctx context.Context, b beginning, r Record) (_ Challenge
 }
 
 // newAnswer puts a fresh number, code or word into r and d and returns the code, which is kept nowhere.
-func (s *Service) newAnswer(r *Record, d *details, l Limits) (code string, err error) {
+func (s *Service) newAnswer(r *Record, d *details, set Settings) (code string, err error) {
 	r.KeyID = s.secrets.answers.Primary()
 	var answer string
-	d.Word = another(d.Word, func() string { return newWord(d.Locale) })
 	switch r.Method {
 	case MethodNumber:
-		d.Number = another(d.Number, func() string { return token.Digits(3) })
-		r.MaxTries = l.NumberTries
-		answer = d.Number
-	case MethodCode:
-		code, r.MaxTries = token.Digits(l.CodeDigits), l.CodeTries
-		answer = code
-		d.Word = "" // a code message has no page, so nobody can be asked for a word
+		d.Number, d.Word = set.newNumber(d.Number), set.newWord(d.Word, d.Locale)
+		r.MaxTries, answer = set.Limits.NumberTries, d.Number
+	case MethodCode: // its message has no page, so nobody can be asked for a word
+		code = set.newCode()
+		r.MaxTries, answer = set.Limits.CodeTries, code
 	case MethodWord:
-		r.MaxTries = l.NumberTries
-		answer = d.Word
+		d.Word = set.newWord(d.Word, d.Locale)
+		r.MaxTries, answer = set.Limits.NumberTries, d.Word
 	default:
 		return "", fmt.Errorf("method %q: %w", r.Method, ErrInvalid)
+	}
+	if d.Sandbox = set.Sandbox.On(); d.Sandbox {
+		s.log.Warn("verify: the answers of this tenant are fixed", slog.String("challenge", r.ID))
 	}
 	if r.MAC, err = s.secrets.answerMAC(r.KeyID, r.Ref, answer); err != nil {
 		return "", err
@@ -354,15 +355,6 @@ func (s *Service) newAnswer(r *Record, d *details, l Limits) (code string, err e
 	}
 	r.Sealed, err = s.secrets.seal(r.Ref, *d)
 	return code, err
-}
-
-// another returns what draw does, but not old: a renewal gives a new number, and the old one is dead.
-func another(old string, draw func() string) string {
-	for {
-		if s := draw(); s != old {
-			return s
-		}
-	}
 }
 
 // limits returns the counters of one message. Keys begin with the tenant, except those of the destination. A window

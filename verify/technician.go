@@ -17,7 +17,7 @@ func (s *Service) challenge(r Record, sub SubjectState, now time.Time, own bool)
 	d, err := s.secrets.open(r)
 	c := Challenge{
 		Ref: r.Ref, Version: r.Version, Kind: r.Kind, State: r.Effective(sub, now), Delivery: r.Delivery,
-		Channel: r.Channel, Method: r.Method, Assurance: r.Assurance, Fresh: d.Fresh, Failover: d.Failover, Subject: r.Subject,
+		Channel: r.Channel, Method: r.Method, Assurance: r.Assurance, Fresh: d.Fresh, Sandbox: d.Sandbox, Failover: d.Failover, Subject: r.Subject,
 		Name: d.Name, Action: r.Action, Purpose: d.Purpose, Technician: r.Technician, Ticket: r.Ticket,
 		To: mask(d.Address), TriesLeft: max(r.MaxTries-r.Tries, 0), Hinted: r.Hinted,
 		NeedsApproval: r.NeedsApproval, ApprovedBy: r.ApprovedBy, ApprovedAt: r.ApprovedAt,
@@ -174,13 +174,13 @@ func (s *Service) renew(ctx context.Context, q RenewRequest, now time.Time) (Cha
 	if ch == nil && send {
 		return Challenge{}, fmt.Errorf("channel %q is not registered: %w", r.Channel, ErrNoChannel)
 	}
-	code, err := s.newAnswer(&r, &d, set.Limits)
+	code, err := s.newAnswer(&r, &d, set)
 	if err != nil {
 		return Challenge{}, err
 	}
 	n := Renewal{
 		KeyID: r.KeyID, MAC: r.MAC, WordMAC: r.WordMAC, Sealed: r.Sealed, MaxTries: r.MaxTries, ExpiresAt: end,
-		Send: send, Stamp: stamp(EventRenewed, q.Technician, ""),
+		Send: send, Stamp: stamp(EventRenewed, q.Technician, set.sandboxed("")),
 	}
 	var limits []Limit
 	if send {

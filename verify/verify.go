@@ -191,6 +191,7 @@ type Challenge struct {
 	Method    Method
 	Assurance Assurance
 	Fresh     bool // the address was typed by hand or is new
+	Sandbox   bool // the answer is fixed; see [Sandbox]
 	// Failover says why the ways before this one were not used, for example "teams: the app is not installed for this
 	// person". Empty where this is the first.
 	Failover   string

@@ -1,6 +1,9 @@
 package verify
 
-import "github.com/mspkit/mspkit/internal/token"
+import (
+	"github.com/mspkit/mspkit/internal/sandbox"
+	"github.com/mspkit/mspkit/internal/token"
+)
 
 // words are pairs of these: 64 × 64 combinations, two tries. They are short, concrete, and differ in sound, so
 // that they survive a bad line.
@@ -31,4 +34,36 @@ var words = map[string][]string{
 func newWord(locale string) string {
 	list := byLocale(words, locale)
 	return token.Pick(list) + " " + token.Pick(list)
+}
+
+// The answers of a tenant with these settings. A number or words that are given anew are never the old ones, which are
+// dead, except in a sandbox.
+
+func (s Settings) newNumber(old string) string {
+	if s.Sandbox.On() {
+		return sandbox.Number
+	}
+	return another(old, func() string { return token.Digits(3) })
+}
+
+func (s Settings) newWord(old, locale string) string {
+	if s.Sandbox.On() {
+		return sandbox.Word
+	}
+	return another(old, func() string { return newWord(locale) })
+}
+
+func (s Settings) newCode() string {
+	if s.Sandbox.On() {
+		return sandbox.Code[:s.Limits.CodeDigits]
+	}
+	return token.Digits(s.Limits.CodeDigits)
+}
+
+func another(old string, draw func() string) string {
+	for {
+		if s := draw(); s != old {
+			return s
+		}
+	}
 }

@@ -43,11 +43,11 @@ var rows = []row{
 		fix: "the root is vocabulary on the standard library alone: put it in the package that needs it, or in internal/",
 	},
 	{
-		kind: "a test kit", pkgs: []string{"*/*test", "*/*/*test"}, own: []string{"internal/race"}, parents: true, like: true,
+		kind: "a test kit", pkgs: []string{"*/*test", "*/*/*test"}, own: []string{"internal/race", "internal/sandbox"}, parents: true, like: true,
 		fix: "a test kit is imported by users' tests, so it needs nothing that its parent does not need: use the standard library, or move the test to internal/it",
 	},
 	{
-		kind: "the root of a light domain", pkgs: []string{"verify", "securesend"}, own: small,
+		kind: "the root of a light domain", pkgs: []string{"verify", "securesend"}, own: append([]string{"internal/sandbox"}, small...),
 		std: []string{"html/template"},
 		fix: "pages belong in verifypage or securesendpage, calls to other systems in a channel, stores in a store package",
 	},
@@ -86,6 +86,7 @@ var never = []struct {
 	why             string
 }{
 	{adapters, []string{"examples/...", "internal/it/..."}, "only examples and tests import an adapter"},
+	{[]string{"internal/sandbox"}, []string{"verify", "verify/verifytest"}, "only a test may make a tenant's answers known: take verifytest.Sandbox"},
 	{[]string{"internal/it/..."}, []string{"internal/it/..."}, "nobody imports integration tests"},
 	{[]string{"examples/..."}, []string{"examples/..."}, "nobody imports examples"},
 }
