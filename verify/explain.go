@@ -28,7 +28,7 @@ type WayDecision struct {
 	To string
 	// Assurance is what a confirmation would be worth.
 	Assurance Assurance
-	// Fresh is whether the address was typed by hand or is new, so that it is worth little.
+	// Fresh is whether the address was typed by hand, is new, or its channel doubts it, so that it is worth little.
 	Fresh   bool
 	Allowed bool
 	// Reason says why it is not allowed, in one sentence for the technician, without the address: "needs Teams with
@@ -37,8 +37,9 @@ type WayDecision struct {
 }
 
 // Explain says what Start would do with r, and why, before anybody is called or counted: it stores and sends nothing.
-// Limits, a freeze and a lock are not looked at. Errors are [ErrInvalid] or a failure of the settings; what the policy
-// refuses is a decision.
+// Limits, a freeze and a lock are not looked at. A channel that is a [Screener] is asked about each address that is
+// allowed otherwise, which may cost money and time. Errors are [ErrInvalid] or a failure of the settings or of ctx; what
+// the policy refuses is a decision.
 func (s *Service) Explain(ctx context.Context, r StartRequest) (Decision, error) {
 	d, err := s.explain(ctx, r)
 	return d, wrap("explain", err)
@@ -62,7 +63,11 @@ func (s *Service) explain(ctx context.Context, r StartRequest) (Decision, error)
 		return Decision{}, err
 	}
 	var refused []verdict
+	screen := s.screening(ctx, set, rule)
 	for v := range s.judge(set, rule, r, s.o.Now()) {
+		if v.kind == allowed {
+			v = screen(v.pick)
+		}
 		w := WayDecision{
 			Way: v.way, Assurance: v.assurance, Fresh: v.doubt != "", Allowed: v.kind == allowed, Reason: v.reason,
 		}
@@ -73,6 +78,9 @@ func (s *Service) explain(ctx context.Context, r StartRequest) (Decision, error)
 		if d.Allowed = d.Allowed || w.Allowed; !w.Allowed {
 			refused = append(refused, v)
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Decision{}, err // what was asked about an address does not count
 	}
 	if !d.Allowed {
 		d.Reason, _ = refusalOf(r.Action, rule, r.Channel, refused)

@@ -9,26 +9,36 @@ import (
 	"github.com/mspkit/mspkit/internal/cleantext"
 )
 
-// walk begins with the first pick and goes on to the next where a message cannot be delivered. Each pick has a
-// challenge of its own, so that what is proven is bound to the way by which it was proven. Where the message may have
-// arrived all the same, its challenge is dead before the next one begins. After the time of two deliveries it gives up.
+// walk begins with the first pick that may be used and goes on to the next where a message cannot be delivered. Each pick
+// has a challenge of its own, so that what is proven is bound to the way by which it was proven. Where the message may
+// have arrived all the same, its challenge is dead before the next one begins. After the time of two deliveries it gives
+// up.
 func (s *Service) walk(ctx context.Context, picks []pick, b beginning) (Challenge, error) {
 	picks = distinct(picks)
 	key, began := b.key, s.o.Now()
 	for _, p := range picks {
 		b.ways = append(b.ways, p.way.Channel, p.address)
 	}
-	for i, p := range picks {
+	rest := picker{picks: picks, screen: s.screening(ctx, b.set, b.rule)}
+	p, skipped, ok := rest.next(ctx)
+	if !ok {
+		return Challenge{}, rest.none(ctx, b.record.Action, b.rule)
+	}
+	for first := true; ; first = false {
 		b.pick, b.now = p, s.o.Now()
-		if key != "" && i > 0 { // so that a repeated request finds every challenge of the first one
+		b.details.Failover = cleantext.Line(joined(b.details.Failover, skipped), 200)
+		if key != "" && !first { // so that a repeated request finds every challenge of the first one
 			b.key = key + "\x00" + p.way.Channel + "\x00" + p.address
 		}
 		c, failed, err := s.begin(ctx, b)
-		late := s.o.Now().Sub(began) >= 2*s.o.DeliverTimeout // somebody is on the phone
-		if failed == "" || late || i == len(picks)-1 {
+		if late := s.o.Now().Sub(began) >= 2*s.o.DeliverTimeout; failed == "" || late { // somebody is on the phone
 			return c, err
 		}
-		b.details.Failover = cleantext.Line(joined(b.details.Failover, p.way.Channel+": "+failed), 200)
+		last := p.way.Channel
+		if p, skipped, ok = rest.next(ctx); !ok {
+			return c, err
+		}
+		skipped = joined(last+": "+failed, skipped)
 		if c.State != StatePending {
 			continue // a repeated request: the first one came this far
 		}
@@ -43,9 +53,8 @@ func (s *Service) walk(ctx context.Context, picks []pick, b beginning) (Challeng
 		if err != nil {
 			return c, err
 		}
-		s.m.failedOver(ctx, picks, i)
+		s.m.failedOver(ctx, last, p.way.Channel)
 	}
-	return Challenge{}, ErrNoChannel // there is at least one pick
 }
 
 // present returns a challenge as it stands, for the one who began it.
@@ -69,8 +78,8 @@ func distinct(picks []pick) []pick {
 }
 
 func joined(a, b string) string {
-	if a == "" {
-		return b
+	if a == "" || b == "" {
+		return a + b
 	}
 	return a + "; " + b
 }

@@ -12,7 +12,6 @@ func TestWithoutAMeterNothingIsAllocated(t *testing.T) { //nolint:paralleltest /
 	m := meter{now: time.Now}
 	ctx := t.Context()
 	refused := error(&LimitError{Limit: LimitCooldown})
-	picks := []pick{{way: Way{Channel: "chat"}}, {way: Way{Channel: "sms"}}}
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		began := m.began()
 		m.ended(ctx, "start", began, refused)
@@ -21,7 +20,7 @@ func TestWithoutAMeterNothingIsAllocated(t *testing.T) { //nolint:paralleltest /
 		m.approved(ctx, began, nil)
 		m.delivered(ctx, "sms", began, nil)
 		m.message(ctx, "sms", DeliveryDelivered)
-		m.failedOver(ctx, picks, 0)
+		m.failedOver(ctx, "chat", "sms")
 		m.handedOver(ctx, Event{Kind: EventStarted}, nil)
 		m.passed(ctx, began, nil, nil)
 	}))

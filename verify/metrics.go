@@ -181,9 +181,9 @@ func (m *meter) message(ctx context.Context, channel string, status DeliveryStat
 	m.add(ctx, MetricMessages, 1, mspkit.Attr{Key: "channel", Value: channel}, mspkit.Attr{Key: "outcome", Value: status.String()})
 }
 
-// failedOver reports that the way after i is tried.
-func (m *meter) failedOver(ctx context.Context, picks []pick, i int) {
-	m.add(ctx, MetricFailover, 1, mspkit.Attr{Key: "from", Value: picks[i].way.Channel}, mspkit.Attr{Key: "to", Value: picks[i+1].way.Channel})
+// failedOver reports that another channel is tried.
+func (m *meter) failedOver(ctx context.Context, from, to string) {
+	m.add(ctx, MetricFailover, 1, mspkit.Attr{Key: "from", Value: from}, mspkit.Attr{Key: "to", Value: to})
 }
 
 // handedOver reports what became of an event, and how long after its change.

@@ -411,7 +411,7 @@ func (s *Service) answerPublic(ctx context.Context, q Queued) error {
 		Tenant: q.Tenant, Subject: subject, Call: r.Call, By: ByCaller, IdempotencyKey: "public/" + q.ID,
 	}, s.publicLimits)
 	s.m.ended(ctx, "answer-request", began, err)
-	for _, final := range []error{ErrLimited, ErrFrozen, ErrLocked, ErrNoChannel, ErrInvalid, ErrConflict} {
+	for _, final := range []error{ErrLimited, ErrFrozen, ErrLocked, ErrNoChannel, ErrPolicy, ErrInvalid, ErrConflict} {
 		if errors.Is(err, final) {
 			return nil // trying again would not help, and nobody may be told
 		}

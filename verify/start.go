@@ -50,7 +50,7 @@ func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) 
 	}
 	locale := or(r.Subject.Locale, set.Locale)
 	return s.walk(ctx, picks, beginning{
-		tenant: r.Tenant, set: set, now: now,
+		tenant: r.Tenant, set: set, rule: rule, now: now,
 		record: Record{
 			Kind: KindCaller, Subject: r.Subject.ID, Action: r.Action, Technician: r.Technician.ID, Ticket: r.Ticket,
 			NeedsApproval: second != "",
@@ -251,6 +251,7 @@ func canonical(ch Channel, address string) (string, error) {
 type beginning struct {
 	tenant  mspkit.TenantID
 	set     Settings
+	rule    Rule // zero where a technician is verified
 	pick    pick
 	record  Record
 	details details

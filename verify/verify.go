@@ -190,7 +190,7 @@ type Challenge struct {
 	Channel   string
 	Method    Method
 	Assurance Assurance
-	Fresh     bool // the address was typed by hand or is new
+	Fresh     bool // the address was typed by hand, is new, or its channel doubts it ([Screening.Doubt])
 	Sandbox   bool // the answer is fixed; see [Sandbox]
 	// Failover says why the ways before this one were not used, for example "teams: the app is not installed for this
 	// person". Empty where this is the first.
