@@ -16,7 +16,10 @@
 // less. The message says who asks for what; the number that the technician says is not known to this package.
 // Sending costs money, which makes it worth attacking: a number outside the allowed countries is refused before
 // anything is counted or sent, and what a tenant may send to one country without anybody confirming is bounded.
-// Numbers of the North American plan belong to their own country or island, not to the United States.
+// Numbers of the North American plan belong to their own country or island, not to the United States. How many
+// unconfirmed messages one number may get over all tenants is verify's to count (verify.Limits). [Options.Checks] asks a
+// vendor, before a message is sent, whether the SIM card was changed lately and what kind of line it is; a number that
+// cannot be checked is not used unless told otherwise.
 //
 // # Concurrency
 //

@@ -40,6 +40,8 @@ type Options struct {
 	// Budget is how many messages a tenant may send to one country in 24 hours without any of them being
 	// confirmed; what is confirmed does not count. 0 means [DefaultBudget], negative turns it off.
 	Budget int
+	// Checks says what is found out about a number before a message goes there. Zero is nothing.
+	Checks Checks
 	// AllowUnassigned accepts numbers whose length is right although the built-in tables know no such range or
 	// know it as one that people do not carry: reserved numbers in tests, and ranges newer than the tables.
 	AllowUnassigned bool
@@ -59,6 +61,7 @@ type Channel struct {
 	texts  map[string]compiled // by locale in lower case
 	budget int
 	origin string
+	checks Checks
 }
 
 var (
@@ -66,6 +69,7 @@ var (
 	_ verify.Assured       = (*Channel)(nil)
 	_ verify.Canonicalizer = (*Channel)(nil)
 	_ verify.Budgeter      = (*Channel)(nil)
+	_ verify.Screener      = (*Channel)(nil)
 )
 
 // New returns a channel that sends with sender, which is required. All faults are reported together, as
@@ -84,6 +88,9 @@ func New(sender TextSender, o *Options) (*Channel, error) {
 	}
 	var err error
 	if c.phones, err = newPhones(o); err != nil {
+		errs = append(errs, err)
+	}
+	if c.checks, err = o.Checks.withDefaults(); err != nil {
 		errs = append(errs, err)
 	}
 	if c.texts, err = compileAll(o.Texts); err != nil {

@@ -27,6 +27,7 @@ type Client struct {
 	auth     Auth
 	opts     Options
 	messages *url.URL
+	numbers  *url.URL // of the Lookup API
 	http     *http.Client
 	sends    sends
 }

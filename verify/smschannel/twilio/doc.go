@@ -20,6 +20,16 @@
 // same key within the hour continues from there and never sends what the first has sent; the memory for that is
 // this process's, and holds the last 4096 keys.
 //
+// # Finding out about a number
+//
+// [Client.Lookup] asks the Lookup API for the kind of line and the last change of the SIM card; smschannel asks it before a
+// message is sent:
+//
+//	Checks: smschannel.Checks{Ask: func(ctx context.Context, number string) (smschannel.Facts, error) {
+//		f, err := client.Lookup(ctx, number, twilio.LineType, twilio.SIMSwap)
+//		return smschannel.Facts(f), err
+//	}},
+//
 // # Security
 //
 // Errors and logs hold codes and sentinels of this package, never a number, a text or a credential. Codes live
@@ -45,6 +55,7 @@
 //	ErrBlocked             filtered by Twilio or the carrier (30004, 30007, 30450)  yes
 //	ErrLimited             too many requests, also after waiting (429, 20429)       no
 //	ErrAmbiguous           it may or may not have been sent; do not send it anew    no
+//	ErrNoFacts             the Lookup API answered without what was asked for
 //	mspkit.ErrInvalid      an argument cannot be used
 //
 // What Twilio refused is an *[Error] with its code.

@@ -18,6 +18,7 @@ var (
 	ErrBlocked       = errors.New("the message was blocked")
 	ErrLimited       = errors.New("too many requests")
 	ErrAmbiguous     = errors.New("the message may or may not have been sent")
+	ErrNoFacts       = errors.New("nothing could be found out about the number")
 )
 
 // Error is what Twilio refused. Its text is safe to log: it never repeats Twilio's own message, which quotes the

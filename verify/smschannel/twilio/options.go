@@ -39,6 +39,8 @@ type Options struct {
 	// BaseURL is the API's address. Empty is https://api.twilio.com. Regions have their own, for example
 	// https://api.dublin.ie1.twilio.com.
 	BaseURL string
+	// LookupURL is the address of the Lookup API; see [Client.Lookup]. Empty is https://lookups.twilio.com.
+	LookupURL string
 	// HTTPClient is used below the module's own pipeline of deadlines and retries. nil is a new one.
 	HTTPClient *http.Client
 	// Timeout is for one request. 0 is 10 s. A call makes up to two sends and the lookups between them.
@@ -79,6 +81,9 @@ func (c *Client) configure(auth Auth, o *Options) error {
 	if c.opts.BaseURL == "" {
 		c.opts.BaseURL = "https://api.twilio.com"
 	}
+	if c.opts.LookupURL == "" {
+		c.opts.LookupURL = "https://lookups.twilio.com"
+	}
 	if c.opts.ValidityPeriod == 0 {
 		c.opts.ValidityPeriod = 10 * time.Minute
 	}
@@ -101,6 +106,8 @@ func (c *Client) configure(auth Auth, o *Options) error {
 	check(c.opts.Timeout >= 0, "timeout is negative")
 	base, err := httpx.ParseBaseURL(c.opts.BaseURL)
 	check(err == nil, "base URL is not an https URL without user, query and fragment")
+	lookup, err := httpx.ParseBaseURL(c.opts.LookupURL)
+	check(err == nil, "lookup URL is not an https URL without user, query and fragment")
 	if c.opts.StatusCallback != "" {
 		_, err := parsePublicURL(c.opts.StatusCallback)
 		check(err == nil, "status callback is not an https URL, or has a parameter key")
@@ -112,11 +119,12 @@ func (c *Client) configure(auth Auth, o *Options) error {
 		auth.user = c.account
 	}
 	c.auth = auth
+	c.numbers = lookup.JoinPath("v2", "PhoneNumbers")
 	c.messages = base.JoinPath("2010-04-01", "Accounts", c.account, "Messages.json")
 	c.http, err = httpx.NewClient(c.opts.HTTPClient, &httpx.Options{
 		TryTimeout: c.opts.Timeout,
 		MaxBody:    1 << 20,
-		Origins:    []string{c.opts.BaseURL},
+		Origins:    []string{c.opts.BaseURL, c.opts.LookupURL},
 		Rejects:    []int{http.StatusTooManyRequests}, // 20429: refused before anything is sent
 		Logger:     c.opts.Logger,
 		Now:        c.opts.Now,

@@ -20,18 +20,22 @@ const (
 
 var e164 = regexp.MustCompile(`^\+[1-9]\d{6,14}$`)
 
-// ServeHTTP answers Twilio's REST API: POST and GET …/Messages.json and GET …/Messages/{sid}.json, under any prefix.
+// ServeHTTP answers Twilio's REST API: POST and GET …/Messages.json, GET …/Messages/{sid}.json and GET
+// /v2/PhoneNumbers/{number} of the Lookup API, under any prefix.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f, failing := s.fault(r.Method)
 	if failing && !f.Accept {
 		s.fail(w, r, f)
 		return
 	}
+	_, number, lookup := strings.Cut(r.URL.Path, lookupStart)
 	_, path, ok := strings.Cut(r.URL.Path, apiStart)
 	account, path, _ := strings.Cut(path, "/")
 	switch {
 	case !s.authorized(r):
 		problem(w, http.StatusUnauthorized, 20003, "Authenticate")
+	case lookup && r.Method == http.MethodGet:
+		s.lookup(w, r, number)
 	case !ok || account != s.account:
 		problem(w, http.StatusNotFound, 20404, "The requested resource was not found")
 	case path == "Messages.json" && r.Method == http.MethodPost:

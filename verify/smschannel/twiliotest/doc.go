@@ -6,7 +6,8 @@
 //	defer srv.Close()
 //
 // Give base to the client under test as its base URL; [Server.Messages] and [Server.Subscribe] show what would
-// have arrived on the phone. A Server is an http.Handler as well, under any path prefix.
+// have arrived on the phone. Given as its lookup URL as well, [Server.SetNumber] decides what is known of a number. A
+// Server is an http.Handler as well, under any path prefix.
 //
 // # Security
 //

@@ -93,6 +93,7 @@ type Server struct {
 	faults   []Fault
 	optedOut map[string]bool
 	watchers map[int]func(Message)
+	numbers  map[string]Number
 	nextID   int
 	requests int
 	web      *http.Server
@@ -110,7 +111,7 @@ func New(accountSID, authToken string, o *Options) (*Server, error) {
 	if !accountForm.MatchString(accountSID) || authToken == "" {
 		return nil, errors.New("twiliotest: new: an account is AC and 32 hex digits, and it has a token")
 	}
-	s := &Server{account: accountSID, token: authToken, optedOut: make(map[string]bool), watchers: make(map[int]func(Message))}
+	s := &Server{account: accountSID, token: authToken, optedOut: make(map[string]bool), watchers: make(map[int]func(Message)), numbers: make(map[string]Number)}
 	if o != nil {
 		s.opts = *o
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -122,4 +123,27 @@ func TestAutoDeliverReportsSentAndDelivered(t *testing.T) {
 	require.Equal(t, "delivered", <-got)
 	require.NoError(t, s.Close())
 	require.Equal(t, "delivered", s.Messages()[0].Status)
+}
+
+func TestServerSpeaksTheWireFormatOfLookups(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 4, 29, 10, 18, 50, 0, time.UTC)
+	s, err := twiliotest.New(account, "token", &twiliotest.Options{Now: func() time.Time { return at }})
+	require.NoError(t, err)
+	defer s.Close()
+	s.SetNumber("+15551234567", twiliotest.Number{Line: "nonFixedVoip", SIMChangedAt: at.Add(-48*time.Hour - 44*time.Second)})
+	code, m := call(t, s, "GET", "/any/prefix/v2/PhoneNumbers/+15551234567?Fields=sim_swap", "token", nil)
+	require.Equal(t, 200, code)
+	require.Nil(t, m["line_type_intelligence"], "what was not asked for is null")
+	require.Equal(t, map[string]any{
+		"last_sim_swap": map[string]any{"last_sim_swap_date": "2026-04-27T10:18:06Z", "swapped_period": "PT48H0M44S", "swapped_in_period": true},
+		"carrier_name":  nil, "error_code": nil,
+	}, m["sim_swap"])
+	code, m = call(t, s, "GET", "/v2/PhoneNumbers/+15551234567?Fields=line_type_intelligence", "token", nil)
+	require.Equal(t, 200, code)
+	require.Equal(t, map[string]any{"type": "nonFixedVoip", "carrier_name": "Contoso Mobile", "error_code": nil}, m["line_type_intelligence"])
+	code, _ = call(t, s, "GET", "/v2/PhoneNumbers/+15551234567", "wrong", nil)
+	require.Equal(t, 401, code)
+	code, _ = call(t, s, "GET", "/v2/PhoneNumbers/0123?Fields=sim_swap", "token", nil)
+	require.Equal(t, 404, code)
 }
