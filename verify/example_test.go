@@ -142,6 +142,75 @@ func ExampleService_StartTechnician() {
 	// confirmed <nil>
 }
 
+// What a technician's screen shows before anybody presses a button.
+func ExampleService_Explain() {
+	svc, _ := exampleService(nil)
+	d, err := svc.Explain(context.Background(), verify.StartRequest{
+		Tenant: "contoso", Subject: exampleSubject(exampleYear), Action: verify.ActionResetPassword,
+		Technician: verify.Technician{ID: "jane", Name: "Jane Doe"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("possible:", d.Allowed)
+	for _, w := range d.Ways {
+		if w.Allowed {
+			fmt.Println(w.Channel, w.Method, w.To, "is allowed")
+			continue
+		}
+		fmt.Println(w.Channel, w.Method, w.Reason)
+	}
+	// Output:
+	// possible: true
+	// sms number ••• 23 is allowed
+	// sms code needs text message with number match or better, because the action is “reset your password”; text message code is less
+}
+
+// Dana is listed: Jane gets the proof only after Sam has approved.
+func ExampleService_Approve() {
+	ctx := context.Background()
+	ring, _ := mspkit.NewKeyRing(mspkit.NewKey("2026-11"))
+	settings := verify.Settings{Brand: mspkit.Brand{Name: "Contoso IT"}, Approval: verify.Approval{Subjects: []string{"dana"}}}
+	svc, err := verify.New(memstore.New(), ring, "https://help.example/verify", verify.Same(settings), &verify.Options{
+		Channels: map[string]verify.Channel{"sms": &verifytest.Channel{Level: verify.AssuranceSMS}},
+		Authorize: func(_ context.Context, _ mspkit.TenantID, technician string, p verify.Permission) error {
+			if technician != "sam" || p != verify.PermissionApprove {
+				return errors.New("only Sam approves")
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c, err := svc.Start(ctx, verify.StartRequest{
+		Tenant: "contoso", Subject: exampleSubject(exampleYear), Action: verify.ActionResetPassword,
+		Technician: verify.Technician{ID: "jane", Name: "Jane Doe"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = svc.Answer(ctx, verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()}) // Dana, on the page
+	c, err = svc.Wait(ctx, c.Ref, "jane")
+	fmt.Println(c.State, "proof:", c.Proof.Reveal() != "", err)
+
+	waiting, err := svc.Unapproved(ctx, "contoso") // on Sam's screen
+	fmt.Println(len(waiting), "waits:", waiting[0].Name, "for", waiting[0].Technician, err)
+	_, err = svc.Approve(ctx, waiting[0].Ref, "sam", "called her assistant back")
+	fmt.Println("approved:", err == nil)
+
+	c, err = svc.WaitApproved(ctx, c.Ref, "jane")
+	fmt.Println("approved by", c.ApprovedBy, "proof:", c.Proof.Reveal() != "", err)
+	// Output:
+	// confirmed proof: false <nil>
+	// 1 waits: Dana for jane <nil>
+	// approved: true
+	// approved by sam proof: true <nil>
+}
+
 // A tenant's table says which action needs what.
 func ExamplePolicy() {
 	policy := verify.DefaultPolicy()

@@ -59,6 +59,25 @@ func ExampleNew() {
 	// sent to ••• 23 say the number: 3 digits
 }
 
+// Before a text message is sent, Twilio is asked what kind of line it goes to and when the SIM card was changed.
+func ExampleChecks() {
+	client, err := twilio.New("AC0123456789abcdef0123456789abcdef", twilio.AuthToken("secret"), twilio.Sender{From: "+12025550100"}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = smschannel.New(client, &smschannel.Options{Region: "US", Checks: smschannel.Checks{
+		Ask: func(ctx context.Context, number string) (smschannel.Facts, error) {
+			f, err := client.Lookup(ctx, number, twilio.LineType, twilio.SIMSwap)
+			return smschannel.Facts(f), err
+		},
+		Lines:       map[smschannel.Line]smschannel.Measure{smschannel.LineVoIP: smschannel.Refuse},
+		OnSIMChange: smschannel.Refuse,
+	}})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
 // What Twilio reports is verified by its package, then told to the service.
 func ExampleStatus() {
 	mount := func(mux *http.ServeMux, svc *verify.Service, token mspkit.Redacted[string]) error {

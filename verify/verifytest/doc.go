@@ -9,9 +9,15 @@
 //		})
 //	}
 //
+// [Sandbox] makes a tenant answer to fixed numbers, codes and words, for tests of what is built around a verification:
+//
+//	settings := verify.Settings{Brand: brand, Sandbox: verifytest.Sandbox(t)}
+//	// … start, then answer with verifytest.SandboxNumber
+//
 // # Security
 //
 // Nothing here belongs into a program that serves people: [Channel] keeps codes and links in the clear.
+// [Sandbox] panics outside a test.
 //
 // # Concurrency
 //

@@ -94,7 +94,12 @@ func keyRing(lines mspkit.Redacted[string]) (*mspkit.KeyRing, error) {
 
 // settings says what a client company decided. It is asked for every request, so cache it where that is slow.
 func (h *helpdesk) settings(ctx context.Context, tenant mspkit.TenantID) (verify.Settings, error) {
-	s := verify.Settings{Policy: verify.DefaultPolicy()}
+	s := verify.Settings{Policy: verify.DefaultPolicy(), Approval: verify.Approval{
+		Needs: func(ctx context.Context, contact string, _ verify.Action) (listed bool, err error) {
+			err = h.db.QueryRowContext(ctx, `SELECT listed FROM contacts WHERE client = ? AND id = ?`, string(tenant), contact).Scan(&listed)
+			return listed, err
+		},
+	}}
 	err := h.db.QueryRowContext(ctx, `SELECT name, phone, locale FROM clients WHERE id = ?`, string(tenant)).
 		Scan(&s.Brand.Name, &s.Brand.Phone, &s.Locale)
 	return s, err
@@ -144,8 +149,9 @@ func newHelpdesk(cfg config, db *sql.DB, mux *http.ServeMux, tickets psa.TicketN
 		return nil, err
 	}
 	h.verify, err = verify.New(store, ring, cfg.publicURL+"/verify", h.settings, &verify.Options{
-		Channels: channels,
-		Recorder: verify.RecorderFunc(h.record),
+		Channels:  channels,
+		Recorder:  verify.RecorderFunc(h.record),
+		Authorize: h.authorize,
 	})
 	if err != nil {
 		return nil, err
@@ -182,12 +188,14 @@ func (h *helpdesk) resetPassword(ctx context.Context, r verify.StartRequest, say
 		return err
 	}
 	say(c.Number.Reveal())
-	c, err = h.verify.Wait(ctx, c.Ref, r.Technician.ID)
-	if err != nil {
+	c, err = h.verify.WaitApproved(ctx, c.Ref, r.Technician.ID)
+	switch {
+	case err != nil:
 		return err
-	}
-	if c.State != verify.StateConfirmed {
+	case c.State != verify.StateConfirmed:
 		return fmt.Errorf("the caller is not verified: %s", c.State)
+	case c.Proof.Reveal() == "":
+		return errors.New("nobody approved in time")
 	}
 	return h.redeemAndReset(ctx, r, c.Proof)
 }
@@ -205,12 +213,36 @@ func (h *helpdesk) redeemAndReset(ctx context.Context, r verify.StartRequest, p 
 	return err
 }
 
+// authorize says what a technician may do beyond verifying. Here a lead may approve, freeze, unfreeze and unlock.
+func (h *helpdesk) authorize(ctx context.Context, _ mspkit.TenantID, technician string, _ verify.Permission) error {
+	var lead bool
+	err := h.db.QueryRowContext(ctx, `SELECT lead FROM technicians WHERE id = ?`, technician).Scan(&lead)
+	if err == nil && !lead {
+		err = errors.New("only a lead may do this")
+	}
+	return err
+}
+
+// approveAll is a second technician who looks at what waits and agrees, each time for a reason that can be read later.
+func (h *helpdesk) approveAll(ctx context.Context, tenant mspkit.TenantID, technician string, ask func(verify.Challenge) (reason string)) error {
+	waiting, err := h.verify.Unapproved(ctx, tenant)
+	for _, c := range waiting {
+		if reason := ask(c); reason != "" {
+			_, failed := h.verify.Approve(ctx, c.Ref, technician, reason)
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
 // record writes into the ticket what somebody reading it wants to know. An event may come twice, with the same id.
 func (h *helpdesk) record(ctx context.Context, e verify.Event) error {
 	var text string
 	switch e.Kind {
 	case verify.EventConfirmed:
 		text = fmt.Sprintf("%s is verified for %s by %s.", e.Subject, e.Action, e.Assurance)
+	case verify.EventApproved:
+		text = fmt.Sprintf("%s approved it: %s.", e.By, e.Reason)
 	case verify.EventRedeemed:
 		text = fmt.Sprintf("The verification was used for %s.", e.Action)
 	default:
@@ -263,9 +295,11 @@ func Example_integrate() {
 	defer db.Close()
 	_, err = db.ExecContext(ctx, `
 		CREATE TABLE clients (id TEXT PRIMARY KEY, name TEXT, phone TEXT, locale TEXT);
-		CREATE TABLE contacts (client TEXT, id TEXT, password TEXT, PRIMARY KEY (client, id));
+		CREATE TABLE contacts (client TEXT, id TEXT, password TEXT, listed BOOLEAN, PRIMARY KEY (client, id));
+		CREATE TABLE technicians (id TEXT PRIMARY KEY, lead BOOLEAN);
 		INSERT INTO clients VALUES ('northwind', 'Contoso IT', '+1 202 555 0100', 'en');
-		INSERT INTO contacts VALUES ('northwind', 'dana', 'old')`)
+		INSERT INTO contacts VALUES ('northwind', 'dana', 'old', FALSE), ('northwind', 'ines', 'old', TRUE);
+		INSERT INTO technicians VALUES ('jane', FALSE), ('sam', TRUE)`)
 	w.must(err)
 	h, err := newHelpdesk(w.config(), db, http.NewServeMux(), w)
 	w.must(err)
@@ -292,6 +326,19 @@ func Example_integrate() {
 	request.Action = verify.ActionResetMFA
 	fmt.Println("reset MFA:", h.resetPassword(ctx, request, w.danaTypes))
 
+	request.Action = verify.ActionResetPassword // of somebody who is listed
+	request.Subject = verify.Subject{ID: "ines", Name: "Inês Carvalho", Company: "Northwind", Destinations: []verify.Destination{
+		{Channel: "sms", Address: "(202) 555-0124", FirstSeen: long},
+	}}
+	fmt.Println("reset:", h.resetPassword(ctx, request, func(number string) {
+		w.danaTypes(number)
+		for _, technician := range []string{"jane", "sam"} {
+			fmt.Println(technician+" approves:", h.approveAll(ctx, "northwind", technician, func(c verify.Challenge) string {
+				return "called " + c.Name + " back"
+			}))
+		}
+	}))
+
 	stop()
 	fmt.Println("ended:", <-ended)
 	w.must(h.verify.RunOnce(context.Background())) // what was left over, as the next start would
@@ -304,8 +351,16 @@ func Example_integrate() {
 	// reset: <nil>
 	// password: reset
 	// reset MFA: verify: start: not allowed by the policy: needs Teams with number match or better, because the action is “reset your multi-factor sign-in”; text message with number match is less
+	// text: Contoso IT: Jane Doe asks to reset your password (ticket 4711) and will tell you a number. Type it here only if YOU called us: (link)
+	// page: Thank you, it is confirmed
+	// jane approves: verify: approve: approve as second technician: not allowed: only a lead may do this
+	// sam approves: <nil>
+	// reset: <nil>
 	// ended: <nil>
 	// halopsa:4711: dana is verified for reset-password by text message with number match.
+	// halopsa:4711: The verification was used for reset-password.
+	// halopsa:4711: ines is verified for reset-password by text message with number match.
+	// halopsa:4711: sam approved it: called Inês Carvalho back.
 	// halopsa:4711: The verification was used for reset-password.
 }
 
