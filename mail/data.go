@@ -44,9 +44,18 @@ type Data struct {
 	Link mspkit.Redacted[string]
 	// Code is 4 to 12 digits, shown in groups. Required by the code template.
 	Code mspkit.Redacted[string]
-	// Expires is how long link or code are valid from now. Required; shown in whole minutes, at least 1.
+	// Expires is how long link or code are valid from now. Required with them; shown in whole minutes, at least 1.
 	Expires time.Duration
+	// Change is what a notice tells: one of [Changes]. At is when it happened, shown in UTC, and Left how many recovery
+	// codes are left. The first two are required by the notice template.
+	Change string
+	At     time.Time
+	Left   int
 }
+
+// Changes returns what a notice can tell of: that an authenticator app was "enrolled" or "removed", that there are new
+// recovery codes ("recovery-renewed"), and that one was used ("recovery-used").
+func Changes() []string { return []string{"enrolled", "removed", "recovery-renewed", "recovery-used"} }
 
 // view is what templates see.
 type view struct {
@@ -54,6 +63,8 @@ type view struct {
 	Name, Company, Technician, Ticket, Action string
 	Link, Code                                string
 	Minutes                                   int
+	Change, Time                              string
+	Left                                      int
 	Locale, Dir                               string
 }
 
@@ -67,9 +78,7 @@ type layoutView struct {
 
 func (d Data) view(name, locale string) (view, error) {
 	var errs []error
-	fail := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("mail: "+format+": %w", append(args, mspkit.ErrInvalid)...))
-	}
+	fail := func(why string) { errs = append(errs, fmt.Errorf("mail: %s: %w", why, mspkit.ErrInvalid)) }
 	if err := d.Brand.Validate(); err != nil {
 		errs = append(errs, err)
 	}
@@ -90,7 +99,7 @@ func (d Data) view(name, locale string) (view, error) {
 		v.Brand.Color = defaultColor
 	}
 	v.Brand.OnColor = onColor(v.Brand.Color)
-	if d.Expires <= 0 {
+	if d.Expires <= 0 && required[name] != "Time" {
 		fail("no time is given after which link or code expire")
 	}
 	switch required[name] {
@@ -98,6 +107,11 @@ func (d Data) view(name, locale string) (view, error) {
 		v.Link = d.Link.Reveal()
 		if err := validLink(v.Link); err != nil {
 			errs = append(errs, err)
+		}
+	case "Time":
+		v.Change, v.Time, v.Left = d.Change, d.At.UTC().Format("2006-01-02 15:04 MST"), d.Left
+		if !slices.Contains(Changes(), d.Change) || d.At.IsZero() || d.Left < 0 {
+			fail("a notice needs a known change and the time when it happened")
 		}
 	case "Code":
 		v.Code = groupCode(d.Code.Reveal())

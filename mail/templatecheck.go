@@ -13,9 +13,9 @@ import (
 
 // The placeholders that each kind of file may use.
 var (
-	commonFields  = []string{"Brand.Name", "Brand.Phone", "Brand.Site", "Name", "Company", "Technician", "Ticket", "Action", "Minutes", "Locale", "Dir"}
+	commonFields  = []string{"Brand.Name", "Brand.Phone", "Brand.Site", "Name", "Company", "Technician", "Ticket", "Action", "Minutes", "Change", "Locale", "Dir"}
 	subjectFields = commonFields
-	bodyFields    = append(slices.Clone(commonFields), "Code", "Link", "Brand.Color", "Brand.OnColor")
+	bodyFields    = append(slices.Clone(commonFields), "Code", "Link", "Time", "Left", "Brand.Color", "Brand.OnColor")
 	layoutFields  = []string{"Brand.Name", "Brand.Phone", "Brand.Site", "Brand.Color", "Brand.OnColor", "Locale", "Dir", "Subject", "Content"}
 )
 

@@ -31,10 +31,12 @@ const (
 	VerificationLink = "verification-link"
 	// TechnicianLink carries a link to a page on which the recipient makes sure who the technician is.
 	TechnicianLink = "technician-link"
+	// SecurityNotice tells the recipient of a change to what they verify with. It has neither code nor link.
+	SecurityNotice = "security-notice"
 )
 
 // required maps each template to the one placeholder that text and HTML must show, and that no subject may.
-var required = map[string]string{VerificationCode: "Code", VerificationLink: "Link", TechnicianLink: "Link"}
+var required = map[string]string{VerificationCode: "Code", VerificationLink: "Link", TechnicianLink: "Link", SecurityNotice: "Time"}
 
 // The parts of a template, by the end of the file name.
 const (
@@ -258,7 +260,7 @@ func unknownFile(p string) string {
 		}
 	}
 	return "is not a known template: use <name>.subject.txt, <name>.text.txt or <name>.html with one of " +
-		VerificationCode + ", " + VerificationLink + ", " + TechnicianLink
+		VerificationCode + ", " + VerificationLink + ", " + TechnicianLink + ", " + SecurityNotice
 }
 
 // trial renders p with everything that Data can hold and with as little as it may hold: the placeholder must be
@@ -270,10 +272,21 @@ func trial(name string, p parts, layout *htmltemplate.Template) error {
 		Expires: 5 * time.Minute,
 	}
 	least := Data{Brand: mspkit.Brand{Name: "Sample IT"}, Expires: time.Minute}
-	for _, d := range []Data{full, least} {
-		if required[name] == "Code" {
+	trials := []Data{full, least}
+	if required[name] == "Time" {
+		trials = nil
+		for _, what := range Changes() {
+			for _, d := range []Data{full, least} {
+				d.Change, d.At, d.Left = what, time.Unix(1e9, 0), 7
+				trials = append(trials, d)
+			}
+		}
+	}
+	for _, d := range trials {
+		switch required[name] {
+		case "Code":
 			d.Code = mspkit.Redact("123456")
-		} else {
+		case "Link":
 			d.Link = mspkit.Redact("https://verify.sample.example/v/abc?a=1&b=2#xyz")
 		}
 		v, err := d.view(name, p.locale)
@@ -284,7 +297,7 @@ func trial(name string, p parts, layout *htmltemplate.Template) error {
 		if err != nil {
 			return err
 		}
-		want := v.Code + v.Link // one of them is empty
+		want := v.Code + v.Link + v.Time // two of them are empty
 		switch {
 		case strings.TrimSpace(subject) == "":
 			return errors.New("the subject is empty")

@@ -333,3 +333,54 @@ func TestAllFaultsAreReportedTogether(t *testing.T) {
 	require.ErrorContains(t, err, "en/verification-code.text.txt")
 	require.ErrorContains(t, err, "de/verification-link.html")
 }
+
+func TestANoticeSaysEachChangeInTextAndHTML(t *testing.T) {
+	t.Parallel()
+	ts := templates(t, nil)
+	require.Equal(t, []string{"ar-XB", "de", "en"}, ts.Locales("", mail.SecurityNotice))
+	said := map[string]bool{}
+	for _, locale := range ts.Locales("", mail.SecurityNotice) {
+		for _, change := range mail.Changes() {
+			d := data()
+			d.Expires, d.Change, d.At, d.Left = 0, change, time.Date(2026, 11, 22, 9, 30, 0, 0, time.FixedZone("", 3600)), 7
+			subject, text, body, err := ts.Render(mail.SecurityNotice, locale, d)
+			require.NoError(t, err)
+			seen := plain(visible(body))
+			for line := range strings.Lines(text) {
+				for s := range strings.SplitSeq(strings.TrimSpace(line), ": ") {
+					require.Contains(t, seen, plain(s))
+				}
+			}
+			for _, want := range []string{"2026-11-22 08:30 UTC", "Dana", "Client Ltd", "Jane Doe", "Contoso IT", "4711", "+49 30 1234567"} {
+				require.Contains(t, text, want)
+			}
+			require.Equal(t, change == "recovery-used", strings.Contains(strings.ReplaceAll(text, "4711", ""), ": 7\n"))
+			require.NotContains(t, text+body, "verify.contoso.example", "it has no link")
+			require.NotContains(t, body, "ZgotmplZ")
+			require.False(t, said[subject], "each change has a subject of its own")
+			said[subject] = true
+			d.Brand = mspkit.Brand{Name: "Contoso IT"}
+			d.Name, d.Company, d.Technician, d.Ticket = "", "", "", ""
+			_, text, _, err = ts.Render(mail.SecurityNotice, locale, d)
+			require.NoError(t, err)
+			for _, hole := range []string{"4711", " ,", " .", "\n\n\n", ": \n"} {
+				require.NotContains(t, text, hole)
+			}
+		}
+	}
+	for name, change := range map[string]func(*mail.Data){
+		"no change":      func(d *mail.Data) { d.Change = "" },
+		"unknown change": func(d *mail.Data) { d.Change = "gone" },
+		"no time":        func(d *mail.Data) { d.At = time.Time{} },
+	} {
+		d := data()
+		d.Change, d.At = "removed", time.Now()
+		change(&d)
+		_, _, _, err := ts.Render(mail.SecurityNotice, "en", d)
+		require.ErrorIs(t, err, mspkit.ErrInvalid, name)
+	}
+	_, err := mail.NewTemplates(&mail.TemplateOptions{Override: fstest.MapFS{"en/security-notice.text.txt": {Data: []byte("hello")}}})
+	require.ErrorContains(t, err, "{{.Time}}")
+	_, err = mail.NewTemplates(&mail.TemplateOptions{Override: fstest.MapFS{"en/security-notice.text.txt": {Data: []byte(`{{if eq .Change "removed"}}{{.Time}}{{end}}`)}}})
+	require.ErrorContains(t, err, "only sometimes")
+}

@@ -10,7 +10,8 @@ import (
 	"github.com/mspkit/mspkit/internal/token"
 )
 
-// Check compares a code that the caller read aloud. Spaces, dashes and digits of any script are accepted;
+// Check compares a code that the caller read aloud: one that was sent, or that of an authenticator app or a recovery code,
+// about which the [Checker] is asked once the try is counted. Spaces, dashes and digits of any script are accepted;
 // anything else is [ErrFormat] and not counted. The result's state is confirmed (with a proof), wrong, failed,
 // expired, frozen, locked, or whatever ended the challenge before. Where a second technician must approve, the proof
 // comes from [Service.WaitApproved] or [Service.Get]. Errors: [ErrFormat], [ErrNotFound],
@@ -101,6 +102,10 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 		}
 		return Result{}, errNotAddressed
 	}
+	if a.method == MethodCode && r.Method == MethodTOTP { // nothing was counted; what is asked for is known only now
+		a.method = MethodTOTP
+		return s.try(ctx, set, a)
+	}
 	if r.Method != a.method {
 		return Result{}, fmt.Errorf("this challenge is answered by %s, not by %s: %w", r.Method, a.method, ErrInvalid)
 	}
@@ -108,9 +113,17 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 		return s.result(r, r.Effective(sub, now)), nil
 	}
 	var ok bool
-	if a.deny {
+	var d details
+	var v Verdict
+	switch {
+	case a.deny:
 		ok, err = s.secrets.words.Verify(r.KeyID, r.WordMAC, string(a.ref.Tenant), a.ref.ID, a.response)
-	} else {
+	case r.Method == MethodTOTP:
+		if d, err = s.secrets.open(r); err == nil {
+			v, err = s.decide(ctx, r, d, a.response, now)
+		}
+		ok = v.Right
+	default:
 		ok, err = s.secrets.answers.Verify(r.KeyID, r.MAC, string(a.ref.Tenant), a.ref.ID, a.response)
 	}
 	if err != nil {
@@ -122,9 +135,9 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 	case ok && a.deny:
 		o = Outcome{State: StateDenied, Stamp: stamp(EventDenied, ByCaller, "confirmed with the technician's word")}
 	case ok:
-		o = Outcome{State: StateConfirmed, Stamp: stamp(EventConfirmed, a.by, "")}
+		o = Outcome{State: StateConfirmed, Stamp: stamp(EventConfirmed, a.by, v.reason())}
 		if !r.approved() {
-			o.Stamp.Reason = "a second technician must approve"
+			o.Stamp.Reason = joined(o.Stamp.Reason, "a second technician must approve")
 		}
 		if r.Kind == KindCaller {
 			o.ProofUntil = now.Add(set.Limits.ProofTTL)
@@ -147,6 +160,9 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 		return s.lost(ctx, a.ref, err)
 	}
 	s.nudge()
+	if v.Recovery && ok {
+		s.tellRecovery(ctx, done, d, v, a.by)
+	}
 	res := s.result(done, done.State)
 	if a.technician != "" && done.State == StateConfirmed && done.approved() {
 		if res.Proof, err = s.secrets.proof(done); err != nil {

@@ -19,6 +19,10 @@
 // The other way round, [Service.StartTechnician] lets the contact verify the technician, and [Service.Ask] answers a
 // contact who asks in their own chat.
 //
+// On a [Checker], such as an authenticator app (package verify/totp), nothing is sent: the contact reads a code that they
+// have, and each code works once. What a contact verifies with is changed only by a proof, and they are told of it by every
+// channel that is a [Noticer] ([Service.Tell]).
+//
 // A way that cannot be reached fails over to the next that the policy allows, with a challenge of its own and the reason
 // kept ([Challenge.Failover]).
 //
@@ -99,7 +103,7 @@
 //	ErrNotPending      the challenge has ended
 //	ErrConflict        it changed in between, or an idempotency key was used twice
 //	ErrForbidden       the technician may not do this, or the challenge was sent to somebody else
-//	ErrProof           the proof is not genuine or not for this
+//	ErrProof           the proof is not genuine, not for this, or of too little assurance
 //	ErrProofExpired    the proof was not redeemed in time
 //	ErrUnapproved      a second technician must approve first
 //	ErrRedeemed        the proof was redeemed by somebody else

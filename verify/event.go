@@ -43,6 +43,18 @@ const (
 	// EventLocked means that the subject failed too often in a row. It is an alert.
 	EventLocked   EventKind = "locked"
 	EventUnlocked EventKind = "unlocked"
+	// EventFactorLink means that a link was made by which the subject sets up what they verify with, or gets new recovery
+	// codes; EventFactorFailed that somebody with that link did not know the number and it is dead.
+	EventFactorLink   EventKind = "factor-link"
+	EventFactorFailed EventKind = "factor-failed"
+	// EventFactorAdded and EventFactorRemoved mean that the subject has an authenticator app, or none any more.
+	EventFactorAdded     EventKind = "factor-added"
+	EventFactorRemoved   EventKind = "factor-removed"
+	EventRecoveryRenewed EventKind = "recovery-renewed"
+	// EventRecoveryUsed comes besides the [EventConfirmed], whose reason says the same.
+	EventRecoveryUsed EventKind = "recovery-used"
+	// EventNoticeFailed means that a subject could not be told of one of these; Reason says by which channel.
+	EventNoticeFailed EventKind = "notice-failed"
 	// EventLimit means that a limit with an alert was reached; Reason is its name. It is an alert.
 	EventLimit EventKind = "limit-reached"
 )

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 // Decision is what the policy says of a request; see [Service.Explain].
@@ -60,6 +61,12 @@ func (s *Service) explain(ctx context.Context, r StartRequest) (Decision, error)
 		return d, nil
 	}
 	if d.Approval, err = set.Approval.needed(ctx, r.Subject.ID, r.Action, rule); err != nil {
+		return Decision{}, err
+	}
+	if r.Subject.Destinations, err = s.withCheckers(ctx, rule, r); errors.Is(err, ErrNoChannel) {
+		d.Reason = strings.TrimSuffix(err.Error(), ": "+ErrNoChannel.Error())
+		return d, nil
+	} else if err != nil {
 		return Decision{}, err
 	}
 	var refused []verdict

@@ -18,6 +18,8 @@ import (
 //	fresh  it would be enough for an address that is known for long
 //	no     the address is fresh and such are refused
 //
+// Since when somebody has an authenticator app ("app") only the app's own records say, whatever the host typed.
+//
 // 2nd is whether a second technician must approve for a listed person whose list names the actions that hand over an
 // account for good.
 const matrix = `
@@ -29,39 +31,66 @@ identify         sms number     ok     fresh  fresh  | ok     no     no     | -
 identify         sms code       ok     fresh  fresh  | ok     no     no     | -
 identify         teams number   ok     fresh  fresh  | ok     no     no     | -
 identify         teams code     ok     fresh  fresh  | ok     no     no     | -
+identify         app   totp       ok     fresh  ok     | ok     no     ok     | -
 unlock-account   email number   less   less   less   | less   no     no     | -
 unlock-account   email code     less   less   less   | less   no     no     | -
 unlock-account   sms number     ok     fresh  fresh  | ok     no     no     | -
 unlock-account   sms code       ok     fresh  fresh  | ok     no     no     | -
 unlock-account   teams number   ok     fresh  fresh  | ok     no     no     | -
 unlock-account   teams code     ok     fresh  fresh  | ok     no     no     | -
+unlock-account   app   totp       ok     fresh  ok     | ok     no     ok     | -
 reset-password   email number   less   less   less   | less   no     no     | -
 reset-password   email code     less   less   less   | less   no     no     | -
 reset-password   sms number     ok     fresh  fresh  | ok     no     no     | -
 reset-password   sms code       less   less   less   | less   no     no     | -
 reset-password   teams number   ok     fresh  fresh  | ok     no     no     | -
 reset-password   teams code     ok     fresh  fresh  | ok     no     no     | -
+reset-password   app   totp       ok     fresh  ok     | ok     no     ok     | -
 reset-mfa        email number   less   less   less   | less   no     no     | 2nd
 reset-mfa        email code     less   less   less   | less   no     no     | 2nd
 reset-mfa        sms number     less   less   less   | less   no     no     | 2nd
 reset-mfa        sms code       less   less   less   | less   no     no     | 2nd
 reset-mfa        teams number   ok     fresh  fresh  | ok     no     no     | 2nd
 reset-mfa        teams code     less   less   less   | less   no     no     | 2nd
+reset-mfa        app   totp       less   less   less   | less   no     less   | 2nd
 change-contact   email number   less   less   less   | less   no     no     | 2nd
 change-contact   email code     less   less   less   | less   no     no     | 2nd
 change-contact   sms number     less   less   less   | less   no     no     | 2nd
 change-contact   sms code       less   less   less   | less   no     no     | 2nd
 change-contact   teams number   ok     fresh  fresh  | ok     no     no     | 2nd
 change-contact   teams code     less   less   less   | less   no     no     | 2nd
+change-contact   app   totp       less   less   less   | less   no     less   | 2nd
+enrol-totp       email number     less   less   less   | less   no     no     | -
+enrol-totp       email code       less   less   less   | less   no     no     | -
+enrol-totp       sms   number     less   less   less   | less   no     no     | -
+enrol-totp       sms   code       less   less   less   | less   no     no     | -
+enrol-totp       teams number     ok     fresh  fresh  | ok     no     no     | -
+enrol-totp       teams code       less   less   less   | less   no     no     | -
+enrol-totp       app   totp       less   less   less   | less   no     less   | -
+remove-totp      email number     less   less   less   | less   no     no     | -
+remove-totp      email code       less   less   less   | less   no     no     | -
+remove-totp      sms   number     less   less   less   | less   no     no     | -
+remove-totp      sms   code       less   less   less   | less   no     no     | -
+remove-totp      teams number     ok     fresh  fresh  | ok     no     no     | -
+remove-totp      teams code       less   less   less   | less   no     no     | -
+remove-totp      app   totp       less   less   less   | less   no     less   | -
+recovery-totp    email number     less   less   less   | less   no     no     | -
+recovery-totp    email code       less   less   less   | less   no     no     | -
+recovery-totp    sms   number     less   less   less   | less   no     no     | -
+recovery-totp    sms   code       less   less   less   | less   no     no     | -
+recovery-totp    teams number     ok     fresh  fresh  | ok     no     no     | -
+recovery-totp    teams code       less   less   less   | less   no     no     | -
+recovery-totp    app   totp       less   less   less   | less   no     less   | -
 `
 
 // nouns is how a technician reads of an address, reaches what each way reaches.
 var (
-	nouns   = map[string]string{"email": "e-mail address", "sms": "phone number", "teams": "Teams account"}
+	nouns   = map[string]string{"email": "e-mail address", "sms": "phone number", "teams": "Teams account", "app": "authenticator app"}
 	reaches = map[verify.Way]verify.Assurance{
 		{Channel: "email", Method: "number"}: verify.AssuranceEmail, {Channel: "email", Method: "code"}: verify.AssuranceEmailCode,
 		{Channel: "sms", Method: "number"}: verify.AssuranceSMS, {Channel: "sms", Method: "code"}: verify.AssuranceSMSCode,
 		{Channel: "teams", Method: "number"}: verify.AssuranceTeams, {Channel: "teams", Method: "code"}: verify.AssuranceTeamsCode,
+		{Channel: "app", Method: "totp"}: verify.AssuranceTOTP,
 	}
 )
 
@@ -77,7 +106,7 @@ func TestThePolicyMatrix(t *testing.T) {
 		}
 		seen[action][way] = true
 		for i, want := range f[3:9] {
-			w := newWorld(t, withTeams)
+			w, a := newAppWorld(t, withTeams)
 			w.settings.Freshness.Refuse = i >= 3
 			w.settings.Approval = verify.Approval{
 				Subjects: []string{"dana"}, Actions: []verify.Action{verify.ActionResetMFA, verify.ActionChangeContact},
@@ -86,10 +115,12 @@ func TestThePolicyMatrix(t *testing.T) {
 			r.Action, r.Channel, r.Method = action, way.Channel, way.Method
 			r.Subject = w.subjectWith(way.Channel)
 			why := ""
-			switch d := &r.Subject.Destinations[0]; i % 3 {
-			case 1:
+			switch d := &r.Subject.Destinations[0]; {
+			case way.Method == verify.MethodTOTP && i%3 == 1:
+				a.since["dana"], why = w.clock.Add(-time.Hour), " was set up less than 14 days ago"
+			case i%3 == 1:
 				d.FirstSeen, why = w.clock.Add(-time.Hour), " is less than 14 days old"
-			case 2:
+			case i%3 == 2:
 				d.TypedBy, why = "joe", " was typed by hand"
 			}
 			w.checkMatrix(t, r, want, "the "+nouns[way.Channel]+why, f[9] == "2nd")

@@ -213,7 +213,7 @@ func (m *meter) passed(ctx context.Context, began time.Time, store, host error) 
 // name returns a as it is where this package defines it. Those of tenants could be any number of any text.
 func (a Action) name() string {
 	switch a {
-	case ActionIdentify, ActionUnlock, ActionResetPassword, ActionResetMFA, ActionChangeContact, "":
+	case ActionIdentify, ActionUnlock, ActionResetPassword, ActionResetMFA, ActionChangeContact, ActionEnrolTOTP, ActionRemoveTOTP, ActionRecoveryTOTP, "":
 		return string(a)
 	}
 	return "custom"

@@ -17,6 +17,10 @@ const (
 	ActionResetPassword Action = "reset-password"
 	ActionResetMFA      Action = "reset-mfa"
 	ActionChangeContact Action = "change-contact"
+	// The next three are what package verify/totp asks proofs for.
+	ActionEnrolTOTP    Action = "enrol-totp"
+	ActionRemoveTOTP   Action = "remove-totp"
+	ActionRecoveryTOTP Action = "recovery-totp"
 )
 
 // Assurance ranks how sure a confirmed verification makes us. Higher is surer; the gaps leave room. It follows
@@ -33,9 +37,12 @@ const (
 	AssuranceSMSCode   Assurance = 30
 	AssuranceSMS       Assurance = 40
 	AssuranceTeamsCode Assurance = 50
-	AssuranceTeams     Assurance = 60
-	AssuranceSignIn    Assurance = 70
-	AssuranceStrong    Assurance = 80
+	// AssuranceTOTP is a code of an authenticator app. It shows possession of one device, whoever has the account, and
+	// is no text message, which NIST restricts; but it is read aloud and says not what for, so that a caller can relay it.
+	AssuranceTOTP   Assurance = 55
+	AssuranceTeams  Assurance = 60
+	AssuranceSignIn Assurance = 70
+	AssuranceStrong Assurance = 80
 )
 
 // String names the level by the way that reaches it.
@@ -47,6 +54,8 @@ func (a Assurance) String() string {
 		return "sign-in"
 	case a >= AssuranceTeams:
 		return "Teams with number match"
+	case a >= AssuranceTOTP:
+		return "authenticator app"
 	case a >= AssuranceTeamsCode:
 		return "Teams code"
 	case a >= AssuranceSMS:
@@ -76,6 +85,9 @@ const (
 	MethodNumber Method = "number"
 	// MethodCode is a code sent to the caller, who reads it to the technician.
 	MethodCode Method = "code"
+	// MethodTOTP is a code of the caller's authenticator app, or one of their recovery codes, which they read to the
+	// technician. Nothing is sent; see [Checker].
+	MethodTOTP Method = "totp"
 	// MethodWord is used when the caller verifies the technician: the caller types the words they hear.
 	MethodWord Method = "word"
 )
@@ -92,7 +104,7 @@ type Rule struct {
 	// [AssuranceUnproven] must be asked for.
 	Min Assurance
 	// Ways are the allowed ways, the preferred first. Empty allows every registered channel, number match
-	// before code, in the order of the subject's destinations.
+	// before an authenticator app before a code, in the order of the subject's destinations.
 	Ways []Way
 	// Words names the action to the caller, by locale: {"en": "reset your password"}. "en" is required.
 	Words map[string]string
@@ -111,6 +123,9 @@ func DefaultPolicy() Policy {
 		ActionResetPassword: {Min: AssuranceSMS, Words: map[string]string{"en": "reset your password", "de": "Ihr Kennwort zurücksetzen"}},
 		ActionResetMFA:      {Min: AssuranceTeams, Words: map[string]string{"en": "reset your multi-factor sign-in", "de": "Ihre Mehr-Faktor-Anmeldung zurücksetzen"}},
 		ActionChangeContact: {Min: AssuranceTeams, Words: map[string]string{"en": "change your phone number or e-mail address on record", "de": "Ihre hinterlegte Telefonnummer oder E-Mail-Adresse ändern"}},
+		ActionEnrolTOTP:     {Min: AssuranceTeams, Words: map[string]string{"en": "set up an authenticator app for calls to us", "de": "eine Authenticator-App für Anrufe bei uns einrichten"}},
+		ActionRemoveTOTP:    {Min: AssuranceTeams, Words: map[string]string{"en": "remove your authenticator app for calls to us", "de": "Ihre Authenticator-App für Anrufe bei uns entfernen"}},
+		ActionRecoveryTOTP:  {Min: AssuranceTeams, Words: map[string]string{"en": "get new recovery codes for calls to us", "de": "neue Wiederherstellungscodes für Anrufe bei uns erhalten"}},
 	}
 }
 
@@ -136,7 +151,7 @@ func (p Policy) validate() error {
 			errs = append(errs, fmt.Errorf("policy: action %q has no words for locale en: %w", action, ErrInvalid))
 		}
 		for _, w := range rule.Ways {
-			if w.Method != MethodNumber && w.Method != MethodCode {
+			if w.Method != MethodNumber && w.Method != MethodCode && w.Method != MethodTOTP {
 				errs = append(errs, fmt.Errorf("policy: action %q allows the unknown method %q: %w", action, w.Method, ErrInvalid))
 			}
 		}

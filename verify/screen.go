@@ -47,9 +47,9 @@ func (s *Service) screening(ctx context.Context, set Settings, rule Rule) func(p
 		}
 		switch {
 		case f.err != nil:
-			return p.refused(insufficient, "the %s could not be checked", noun(p.way.Channel))
+			return p.refused(insufficient, "the %s could not be checked", p.way.noun())
 		case f.Refuse != "":
-			return p.refused(insufficient, "the %s %s", noun(p.way.Channel), cleantext.Line(f.Refuse, 200))
+			return p.refused(insufficient, "the %s %s", p.way.noun(), cleantext.Line(f.Refuse, 200))
 		case f.Doubt != "":
 			p = p.doubted(cleantext.Line(f.Doubt, 200))
 		}

@@ -81,6 +81,9 @@ type details struct {
 	CallBy     Side      `json:"y,omitempty"`
 	Failover   string    `json:"v,omitempty"`
 	Sandbox    bool      `json:"x,omitempty"`
+	// Since is as in [Question], Reach who is told of a recovery code: for a [Checker] only.
+	Since time.Time     `json:"e,omitzero"`
+	Reach []Destination `json:"d,omitempty"`
 }
 
 func (s *secrets) seal(ref Ref, d details) ([]byte, error) {
@@ -130,13 +133,16 @@ func (s *secrets) wordMAC(keyID string, ref Ref, word string) ([]byte, error) {
 // and can be redeemed once. Reveal it only to pass it between the host's own programs.
 type Proof = mspkit.Redacted[string]
 
-// Expect is what a proof must be for. Every field must be what the verification was started with.
+// Expect is what a proof must be for. Every field but Min must be what the verification was started with.
 type Expect struct {
 	Tenant     mspkit.TenantID
 	Subject    string
 	Action     Action
 	Technician string
 	Ticket     mspkit.Ticket
+	// Min is the least assurance with which it was confirmed; a proof of less is [ErrProof] and stays unused. Zero asks
+	// for none, because the policy looked at it when the verification began.
+	Min Assurance
 }
 
 // proof returns the token of a confirmed record. It is derived, so that it need not be stored and every

@@ -39,6 +39,10 @@ func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) 
 	if err != nil {
 		return Challenge{}, err
 	}
+	reach := r.Subject.Destinations
+	if r.Subject.Destinations, err = s.withCheckers(ctx, rule, r); err != nil {
+		return Challenge{}, err
+	}
 	now := s.o.Now()
 	picks, err := s.choose(set, rule, r, now)
 	if err != nil {
@@ -59,7 +63,7 @@ func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) 
 			Name: r.Subject.Name, Company: r.Subject.Company, Technician: r.Technician.Name,
 			Purpose: rule.words(locale), Locale: locale,
 		},
-		by: r.Technician.ID, key: r.IdempotencyKey, limits: s.limits,
+		by: r.Technician.ID, key: r.IdempotencyKey, limits: s.limits, reach: reach,
 	})
 }
 
@@ -156,8 +160,8 @@ func (s *Service) ask(ctx context.Context, r AskRequest) (Challenge, error) {
 
 func (r StartRequest) validate() error {
 	errs := []error{r.Subject.validate(), validID("technician id", r.Technician.ID), r.Technician.named(), r.Ticket.Validate()}
-	if r.Method != "" && r.Method != MethodNumber && r.Method != MethodCode {
-		errs = append(errs, fmt.Errorf("method %q cannot be asked for, use number or code", r.Method))
+	if r.Method != "" && r.Method != MethodNumber && r.Method != MethodCode && r.Method != MethodTOTP {
+		errs = append(errs, fmt.Errorf("method %q cannot be asked for, use number, totp or code", r.Method))
 	}
 	if len(r.IdempotencyKey) > 256 {
 		errs = append(errs, errors.New("the idempotency key has more than 256 bytes"))
@@ -207,7 +211,7 @@ func (s *Service) destinations(set Settings, r TechnicianRequest, now time.Time)
 	var known, fresh []Destination
 	for _, d := range r.Subject.Destinations {
 		ch := s.o.Channels[d.Channel]
-		if _, costly := ch.(Budgeter); ch == nil || (r.Channel != "" && r.Channel != d.Channel) || d.TypedBy != "" || costly && r.By == ByCaller {
+		if _, costly := ch.(Budgeter); ch == nil || s.checks(d.Channel) || (r.Channel != "" && r.Channel != d.Channel) || d.TypedBy != "" || costly && r.By == ByCaller {
 			continue
 		}
 		switch {
@@ -259,6 +263,7 @@ type beginning struct {
 	by, key string
 	limits  limitsFunc
 	ways    []string // every channel and address that may be used, of which pick is one
+	reach   []Destination
 }
 
 // limitsFunc returns the counters of one message.
@@ -273,6 +278,11 @@ func (s *Service) begin(ctx context.Context, b beginning) (_ Challenge, failed s
 	d.Link, d.Address, d.Fresh = secret[:], b.pick.address, b.pick.doubt != ""
 	if a, ok := b.pick.channel.(Authenticator); ok && a.Authenticates() {
 		r.Answerer = s.secrets.answerer(r.Ref, d.Address)
+	}
+	d.Since, d.Reach = time.Time{}, nil
+	sends := r.Method != MethodTOTP
+	if !sends {
+		d.Since, d.Reach = b.pick.since, b.reach
 	}
 	d.Name = cleantext.Name(d.Name, cleantext.MaxName)
 	d.Company = cleantext.Name(d.Company, cleantext.MaxName)
@@ -298,7 +308,9 @@ func (s *Service) begin(ctx context.Context, b beginning) (_ Challenge, failed s
 		return s.again(ctx, b, stored)
 	}
 	s.nudge()
-	stored, err = s.deliver(ctx, b.set, b.pick.channel, stored, *d, code, Receipt{})
+	if sends {
+		stored, err = s.deliver(ctx, b.set, b.pick.channel, stored, *d, code, Receipt{})
+	}
 	if errors.Is(err, ErrDelivery) {
 		failed = deliveryReason(err)
 	}
@@ -309,7 +321,7 @@ func (s *Service) begin(ctx context.Context, b beginning) (_ Challenge, failed s
 // again answers a repeated Start. The first one is still at work, has finished, or died before or after it tried to
 // deliver.
 func (s *Service) again(ctx context.Context, b beginning, r Record) (_ Challenge, failed string, _ error) {
-	died := r.State == StatePending && r.Delivery == DeliveryPending && b.now.Sub(r.CreatedAt) > 2*s.o.DeliverTimeout
+	died := r.Method != MethodTOTP && r.State == StatePending && r.Delivery == DeliveryPending && b.now.Sub(r.CreatedAt) > 2*s.o.DeliverTimeout
 	if died {
 		c, err := s.renew(ctx, RenewRequest{Ref: r.Ref, Technician: r.Technician, Send: true}, b.now)
 		if errors.Is(err, ErrDelivery) {
@@ -336,6 +348,8 @@ func (s *Service) newAnswer(r *Record, d *details, set Settings) (code string, e
 	case MethodCode: // its message has no page, so nobody can be asked for a word
 		code = set.newCode()
 		r.MaxTries, answer = set.Limits.CodeTries, code
+	case MethodTOTP:
+		answer, r.MaxTries, r.Messages = nobodysAnswer(), set.Limits.CodeTries, 0
 	case MethodWord:
 		d.Word = set.newWord(d.Word, d.Locale)
 		r.MaxTries, answer = set.Limits.NumberTries, d.Word
@@ -363,6 +377,9 @@ func (s *Service) newAnswer(r *Record, d *details, set Settings) (code string, e
 // where two windows meet, and never more than that in a day. What costs money is counted until it is confirmed: an
 // honest desk gets its count back, and whoever has messages sent to earn by them does not.
 func (s *Service) limits(set Settings, p pick, tenant mspkit.TenantID, subject string) []Limit {
+	if p.way.Method == MethodTOTP {
+		return checkLimits(set, tenant, subject)
+	}
 	l := set.Limits
 	to := s.secrets.hash("destination", p.way.Channel, p.address)
 	var out []Limit

@@ -131,7 +131,7 @@ func TestBadRequestsSayWhatIsWrongAndSendNothing(t *testing.T) {
 		"a nameless technician":   {func(r *verify.StartRequest) { r.Technician.Name = " " }, verify.ErrInvalid, "needs a name"},
 		"half a ticket":           {func(r *verify.StartRequest) { r.Ticket.ID = "" }, verify.ErrInvalid, "ticket id is empty"},
 		"an unknown action":       {func(r *verify.StartRequest) { r.Action = "transfer-money" }, verify.ErrPolicy, "transfer-money"},
-		"words as a method":       {func(r *verify.StartRequest) { r.Method = verify.MethodWord }, verify.ErrInvalid, "use number or code"},
+		"words as a method":       {func(r *verify.StartRequest) { r.Method = verify.MethodWord }, verify.ErrInvalid, "use number, totp or code"},
 		"an unknown channel":      {func(r *verify.StartRequest) { r.Channel = "fax" }, verify.ErrNoChannel, "no address"},
 		"no addresses":            {func(r *verify.StartRequest) { r.Subject.Destinations = nil }, verify.ErrNoChannel, "no address"},
 		"a blank address": {func(r *verify.StartRequest) {

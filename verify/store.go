@@ -168,6 +168,7 @@ const (
 	LimitBudget      = "unverified messages of this tenant"
 	LimitUnverified  = "unverified messages to this destination per day"
 	LimitSends       = "sends of this challenge"
+	LimitChecks      = "authenticator checks of this person per day"
 	LimitRequests    = "public requests"
 )
 

@@ -170,7 +170,7 @@ func (s *Service) renew(ctx context.Context, q RenewRequest, now time.Time) (Cha
 		return Challenge{}, err
 	}
 	ch := s.o.Channels[r.Channel]
-	send := q.Send || r.Method == MethodCode
+	send := r.Method == MethodCode || q.Send && r.Method != MethodTOTP
 	if ch == nil && send {
 		return Challenge{}, fmt.Errorf("channel %q is not registered: %w", r.Channel, ErrNoChannel)
 	}
@@ -221,7 +221,7 @@ func (s *Service) cancel(ctx context.Context, ref Ref, technician, reason string
 }
 
 // Redeem uses a proof. It succeeds once: the proof must be genuine, for exactly what e says, not over, not
-// redeemed by anybody else, and its subject not frozen.
+// redeemed by anybody else, and its subject not frozen. With [Expect.Min] it is read once more before it is redeemed.
 //
 // by names this one use, so that it may ask again after an unclear answer: the id of the job that resets the
 // password, or a random text for each press of a button. It must never be a constant or the name of a person, because
@@ -241,6 +241,9 @@ func (s *Service) redeem(ctx context.Context, p Proof, e Expect, by string) erro
 	}
 	id, err := s.secrets.checkProof(p, e)
 	if err != nil {
+		return err
+	}
+	if err := s.atLeast(ctx, Ref{e.Tenant, id}, e.Min); err != nil {
 		return err
 	}
 	defer s.nudge()

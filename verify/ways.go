@@ -19,6 +19,7 @@ type pick struct {
 	address string // canonical
 	// full is what the way reaches, assurance what is left of it for this address.
 	full, assurance Assurance
+	since           time.Time // when the subject was enrolled, for a [Checker]
 	// doubt says why less is left, as a sentence such as "the phone number was typed by hand". Empty where nothing is lost.
 	doubt string
 }
@@ -43,8 +44,8 @@ const (
 	unusable             // the address cannot be used
 )
 
-// methods are the ways to answer on a channel, the better first.
-var methods = []Method{MethodNumber, MethodCode}
+// methods are the ways to answer on a channel, the better first. A [Checker] has MethodTOTP, all others the rest.
+var methods = []Method{MethodNumber, MethodTOTP, MethodCode}
 
 // judge yields every way that the request asks for, in the order in which Start takes them, and after those that the
 // policy lists the ones that it does not. Start and Explain both go by it; all their sentences are made here.
@@ -52,10 +53,10 @@ func (s *Service) judge(set Settings, rule Rule, r StartRequest, now time.Time) 
 	return func(yield func(verdict) bool) {
 		listed := rule.Ways
 		if len(listed) == 0 {
-			listed = combine(channelsOf(r.Subject))
+			listed = s.combine(channelsOf(r.Subject))
 		}
 		// Besides, for the explanation alone: what the policy, the subject or the service lacks.
-		all := append(slices.Clone(listed), combine(append(channelsOf(r.Subject), slices.Sorted(maps.Keys(s.o.Channels))...))...)
+		all := append(slices.Clone(listed), s.combine(append(channelsOf(r.Subject), slices.Sorted(maps.Keys(s.o.Channels))...))...)
 		for i, w := range all {
 			if slices.Contains(all[:i], w) || (r.Channel != "" && w.Channel != r.Channel) || (r.Method != "" && w.Method != r.Method) {
 				continue
@@ -78,11 +79,13 @@ func channelsOf(u Subject) []string {
 	return out
 }
 
-func combine(channels []string) []Way {
+func (s *Service) combine(channels []string) []Way {
 	out := make([]Way, 0, len(methods)*len(channels))
 	for _, m := range methods {
 		for _, ch := range channels {
-			out = append(out, Way{ch, m})
+			if s.checks(ch) == (m == MethodTOTP) {
+				out = append(out, Way{ch, m})
+			}
 		}
 	}
 	return out
@@ -93,6 +96,9 @@ func (s *Service) weigh(set Settings, rule Rule, r StartRequest, w Way, listed b
 	p := pick{way: w, channel: s.o.Channels[w.Channel], full: AssuranceUnproven}
 	if p.channel == nil {
 		return []verdict{p.refused(absent, "the channel %q is not registered", w.Channel)}
+	}
+	if s.checks(w.Channel) != (w.Method == MethodTOTP) {
+		return []verdict{p.refused(absent, "the channel %q is not answered by %s", w.Channel, w.Method)}
 	}
 	if a, ok := p.channel.(Assured); ok {
 		p.full = a.Assurance()
@@ -108,7 +114,7 @@ func (s *Service) weigh(set Settings, rule Rule, r StartRequest, w Way, listed b
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, p.refused(absent, "no %s is on record", noun(w.Channel)))
+		out = append(out, p.refused(absent, "no %s is on record", w.noun()))
 	}
 	return out
 }
@@ -118,18 +124,22 @@ func (p pick) judged(f Freshness, rule Rule, d Destination, listed bool, now tim
 	if p.address, fault = canonical(p.channel, d.Address); fault != nil {
 		p.address = ""
 	}
+	p.since = d.FirstSeen
 	if why := f.fresh(d, now); why != "" {
+		if p.way.Method == MethodTOTP {
+			why = "was set up less than " + age(f.MinAge) + " ago"
+		}
 		p = p.doubted(why)
 	}
 	lack := p.lacks(f, rule)
 	switch {
 	case !listed:
-		return p.refused(unlisted, "the policy does not list %s by %s for “%s”", p.way.Channel, p.way.Method.words(), rule.words("en"))
+		return p.refused(unlisted, "the policy does not list %s for “%s”", p.way.words(), rule.words("en"))
 	case lack != "":
 		return p.refused(insufficient, "%s", lack)
 	case fault != nil:
-		v := p.refused(unusable, "the %s cannot be used: %s", noun(d.Channel), strings.TrimSuffix(fault.Error(), ": "+mspkit.ErrInvalid.Error()))
-		v.fault = fmt.Errorf("the %s cannot be used: %w", noun(d.Channel), fault)
+		v := p.refused(unusable, "the %s cannot be used: %s", p.way.noun(), strings.TrimSuffix(fault.Error(), ": "+mspkit.ErrInvalid.Error()))
+		v.fault = fmt.Errorf("the %s cannot be used: %w", p.way.noun(), fault)
 		return v
 	}
 	return verdict{pick: p}
@@ -141,7 +151,7 @@ func (p pick) refused(kind refusal, format string, args ...any) verdict {
 
 // doubted returns p for an address that is worth little because it "was typed by hand" or the like.
 func (p pick) doubted(why string) pick {
-	p.assurance, p.doubt = min(p.assurance, AssuranceUnproven), "the "+noun(p.way.Channel)+" "+why
+	p.assurance, p.doubt = min(p.assurance, AssuranceUnproven), "the "+p.way.noun()+" "+why
 	return p
 }
 
@@ -202,9 +212,12 @@ func refusalOf(action Action, rule Rule, channel string, refused []verdict) (rea
 	return none, fmt.Errorf("%s: %w", none, ErrNoChannel)
 }
 
-// noun names what stands on record for a channel. Hosts name their channels as they like; these are the usual names.
-func noun(channel string) string {
-	switch channel {
+// noun names what stands on record for a way. Hosts name their channels as they like; these are the usual names.
+func (w Way) noun() string {
+	if w.Method == MethodTOTP {
+		return "authenticator app"
+	}
+	switch w.Channel {
 	case "email":
 		return "e-mail address"
 	case "sms":
@@ -212,12 +225,16 @@ func noun(channel string) string {
 	case "teams":
 		return "Teams account"
 	}
-	return channel + " address"
+	return w.Channel + " address"
 }
 
-func (m Method) words() string {
-	if m == MethodNumber {
-		return "number match"
+func (w Way) words() string {
+	switch w.Method {
+	case MethodTOTP:
+		return w.Channel
+	case MethodNumber:
+		return w.Channel + " by number match"
+	default:
+		return w.Channel + " by " + string(w.Method)
 	}
-	return string(m)
 }

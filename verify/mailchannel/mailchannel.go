@@ -47,6 +47,7 @@ var (
 	_ verify.Channel       = (*Channel)(nil)
 	_ verify.Assured       = (*Channel)(nil)
 	_ verify.Canonicalizer = (*Channel)(nil)
+	_ verify.Noticer       = (*Channel)(nil)
 )
 
 // New returns a channel that writes with templates and sends with m. Both are required. All faults are reported
@@ -123,6 +124,33 @@ func (c *Channel) message(d verify.Delivery) (*mail.Message, error) {
 		Tenant: d.Ref.Tenant, From: c.o.From, ReplyTo: c.o.ReplyTo, To: mail.Address{Email: to},
 		Subject: subject, Text: text, HTML: html, Key: messageKey(d.Key), Kind: kind,
 	}, nil
+}
+
+// Notice writes the mail that tells of a change and sends it. A link is refused: what is behind it is for somebody who was
+// verified by more than a mailbox. Every error is a [*verify.DeliveryError].
+func (c *Channel) Notice(ctx context.Context, n verify.Notice) error {
+	if n.Kind == verify.NoticeLink {
+		return &verify.DeliveryError{Reason: "a link of this kind does not go by mail", Permanent: true}
+	}
+	to, err := c.Canonical(n.To)
+	if err != nil {
+		return failure(err)
+	}
+	subject, text, html, err := c.templates.Render(mail.SecurityNotice, n.Locale, mail.Data{
+		Tenant: n.Tenant, Brand: n.Brand, Name: n.Name, Company: n.Company, Technician: n.Technician, Ticket: n.Ticket.ID,
+		Change: string(n.Kind), At: n.At, Left: n.Left,
+	})
+	if err != nil {
+		return failure(err)
+	}
+	_, err = c.mailer.Send(ctx, &mail.Message{
+		Tenant: n.Tenant, From: c.o.From, ReplyTo: c.o.ReplyTo, To: mail.Address{Email: to},
+		Subject: subject, Text: text, HTML: html, Key: messageKey(n.Key), Kind: mail.SecurityNotice,
+	})
+	if err != nil {
+		return failure(err)
+	}
+	return nil
 }
 
 func template(d verify.Delivery) (string, error) {

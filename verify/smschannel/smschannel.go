@@ -70,6 +70,7 @@ var (
 	_ verify.Canonicalizer = (*Channel)(nil)
 	_ verify.Budgeter      = (*Channel)(nil)
 	_ verify.Screener      = (*Channel)(nil)
+	_ verify.Noticer       = (*Channel)(nil)
 )
 
 // New returns a channel that sends with sender, which is required. All faults are reported together, as
@@ -129,6 +130,27 @@ func (c *Channel) Deliver(ctx context.Context, d verify.Delivery) (verify.Receip
 		return verify.Receipt{}, c.failure(err)
 	}
 	return verify.Receipt{ID: id}, nil
+}
+
+// Notice writes the message that tells of a change and sends it. A link is refused: what is behind it is for somebody who
+// was verified by more than a text message. Notices count for no budget: each comes of a proof that was redeemed, or of a
+// recovery code. Every error is a [*verify.DeliveryError].
+func (c *Channel) Notice(ctx context.Context, n verify.Notice) error {
+	if n.Kind == verify.NoticeLink {
+		return &verify.DeliveryError{Reason: "a link of this kind does not go by text message", Permanent: true}
+	}
+	to, err := c.Canonical(n.To)
+	if err != nil {
+		return &verify.DeliveryError{Reason: "no text message can be sent to this number", Permanent: true, Err: err}
+	}
+	body, err := c.notice(n)
+	if err != nil {
+		return &verify.DeliveryError{Reason: "the text message cannot be written", Permanent: true, Err: err}
+	}
+	if _, err := c.sender.SendText(ctx, to, body, n.Key); err != nil {
+		return c.failure(err)
+	}
+	return nil
 }
 
 func (c *Channel) failure(err error) error {

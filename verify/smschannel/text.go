@@ -32,6 +32,10 @@ type Texts struct {
 	Code string
 	// Technician is for a contact who verifies the technician and must contain {link}.
 	Technician string
+	// Notices tell of a change to what the contact verifies with, by its kind. {brand}, {name}, {company}, {technician},
+	// {ticket}, {phone}, {time} and {left}, which is how many recovery codes are left, stand in them. What a locale lacks is
+	// said in English.
+	Notices map[verify.NoticeKind]string
 }
 
 // builtin are the texts that come with the module. ar-XB is a test locale that is written from right to left.
@@ -40,16 +44,34 @@ var builtin = map[string]Texts{
 		Link:       "{brand}: {technician|a technician} asks to {action|help you}[ (ticket {ticket})] and will tell you a number. Type it here only if YOU called us: {link}",
 		Code:       "{brand}: {technician|a technician} asks to {action|help you}[ (ticket {ticket})]. Code {code}, valid {minutes} min. Read it only to someone YOU called.",
 		Technician: "{brand}: check who is on the phone[ (ticket {ticket})]. {technician|The technician} will say two words. Type them here: {link}",
+		Notices: map[verify.NoticeKind]string{
+			verify.NoticeEnrolled:        "{brand}: an authenticator app was set up for your calls to us[ (ticket {ticket})], {time}. If this was not you, call us at once[: {phone}].",
+			verify.NoticeRemoved:         "{brand}: your authenticator app for calls to us was removed[ (ticket {ticket})], {time}. If this was not you, call us at once[: {phone}].",
+			verify.NoticeRecoveryRenewed: "{brand}: you have new recovery codes for your calls to us[ (ticket {ticket})], {time}. If this was not you, call us at once[: {phone}].",
+			verify.NoticeRecoveryUsed:    "{brand}: one of your recovery codes was used[ (ticket {ticket})], {time}. Left: {left}. If this was not you, call us at once[: {phone}].",
+		},
 	},
 	"de": {
 		Link:       "{brand}: {technician|unsere Technik} möchte {action|Ihnen helfen}[ (Ticket {ticket})] und nennt Ihnen eine Zahl. Nur wenn SIE uns angerufen haben, hier eintippen: {link}",
 		Code:       "{brand}: {technician|unsere Technik} möchte {action|Ihnen helfen}[ (Ticket {ticket})]. Code {code}, gültig {minutes} Min. Nur vorlesen, wenn SIE uns angerufen haben.",
 		Technician: "{brand}: Prüfen Sie, wer am Telefon ist[ (Ticket {ticket})]. {technician|Unsere Technik} nennt Ihnen zwei Wörter, hier eintippen: {link}",
+		Notices: map[verify.NoticeKind]string{
+			verify.NoticeEnrolled:        "{brand}: Für Anrufe bei uns wurde eine Authenticator-App eingerichtet[ (Ticket {ticket})], {time}. Waren Sie das nicht, rufen Sie uns sofort an[: {phone}].",
+			verify.NoticeRemoved:         "{brand}: Ihre Authenticator-App für Anrufe bei uns wurde entfernt[ (Ticket {ticket})], {time}. Waren Sie das nicht, rufen Sie uns sofort an[: {phone}].",
+			verify.NoticeRecoveryRenewed: "{brand}: Sie haben neue Wiederherstellungscodes für Anrufe bei uns[ (Ticket {ticket})], {time}. Waren Sie das nicht, rufen Sie uns sofort an[: {phone}].",
+			verify.NoticeRecoveryUsed:    "{brand}: Einer Ihrer Wiederherstellungscodes wurde verwendet[ (Ticket {ticket})], {time}. Übrig: {left}. Waren Sie das nicht, rufen Sie uns sofort an[: {phone}].",
+		},
 	},
 	"ar-xb": {
 		Link:       "{brand}: {technician|فني} يطلب: {action|مساعدتك}[ (التذكرة {ticket})] وسيقول لك رقمًا. اكتبه هنا فقط إذا كنت أنت من اتصل بنا: {link}",
 		Code:       "{brand}: {technician|فني} يطلب: {action|مساعدتك}[ (التذكرة {ticket})]. الرمز {code}، صالح {minutes} د. اقرأه فقط لمن اتصلت أنت به.",
 		Technician: "{brand}: تحقق ممن يتصل بك[ (التذكرة {ticket})]. {technician|الفني} سيقول كلمتين، اكتبهما هنا: {link}",
+		Notices: map[verify.NoticeKind]string{
+			verify.NoticeEnrolled:        "{brand}: تم إعداد تطبيق مصادقة لمكالماتك معنا[ (التذكرة {ticket})]، {time}. إذا لم تكن أنت فاتصل بنا فورًا[: {phone}].",
+			verify.NoticeRemoved:         "{brand}: تمت إزالة تطبيق المصادقة لمكالماتك معنا[ (التذكرة {ticket})]، {time}. إذا لم تكن أنت فاتصل بنا فورًا[: {phone}].",
+			verify.NoticeRecoveryRenewed: "{brand}: لديك رموز استرداد جديدة[ (التذكرة {ticket})]، {time}. إذا لم تكن أنت فاتصل بنا فورًا[: {phone}].",
+			verify.NoticeRecoveryUsed:    "{brand}: استُخدم أحد رموز الاسترداد[ (التذكرة {ticket})]، {time}. المتبقي: {left}. إذا لم تكن أنت فاتصل بنا فورًا[: {phone}].",
+		},
 	},
 }
 
@@ -63,10 +85,14 @@ const (
 var (
 	placeholder = regexp.MustCompile(`\{([^{}|]*)(\|[^{}]*)?\}`)
 	fields      = []string{"brand", "name", "company", "technician", "action", "ticket", "minutes"}
+	told        = []string{"brand", "name", "company", "technician", "ticket", "phone", "time", "left"}
 	localeTag   = regexp.MustCompile(`^[a-z]{2,8}(-[a-z0-9]{1,8})*$`)
 )
 
-type compiled struct{ link, code, technician []part }
+type compiled struct {
+	link, code, technician []part
+	notices                map[verify.NoticeKind][]part
+}
 
 // part is literal text, or one placeholder, or a group that is left out when a placeholder in it is empty.
 type part struct {
@@ -84,7 +110,7 @@ func compileAll(own map[string]Texts) (map[string]compiled, error) {
 			continue
 		}
 		base := all[tag]
-		all[tag] = Texts{Link: or(t.Link, base.Link), Code: or(t.Code, base.Code), Technician: or(t.Technician, base.Technician)}
+		all[tag] = Texts{Link: or(t.Link, base.Link), Code: or(t.Code, base.Code), Technician: or(t.Technician, base.Technician), Notices: noticeTexts(t, base)}
 	}
 	out := map[string]compiled{}
 	for locale, t := range all {
@@ -94,8 +120,18 @@ func compileAll(own map[string]Texts) (map[string]compiled, error) {
 			text, name, must string
 		}{{&c.link, t.Link, "Link", "link"}, {&c.code, t.Code, "Code", "code"}, {&c.technician, t.Technician, "Technician", "link"}} {
 			var err error
-			if *x.into, err = compile(x.text, x.must); err != nil {
+			if *x.into, err = compile(x.text, x.must, append([]string{x.must}, fields...)); err != nil {
 				errs = append(errs, fmt.Errorf("Options.Texts[%q].%s: %w: %w", locale, x.name, err, mspkit.ErrInvalid))
+			}
+		}
+		c.notices = map[verify.NoticeKind][]part{}
+		for kind, text := range t.Notices {
+			var err error
+			if c.notices[kind], err = compile(text, "", told); err == nil && builtin["en"].Notices[kind] == "" {
+				err = errors.New("tells of a kind that does not exist")
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("Options.Texts[%q].Notices[%q]: %w: %w", locale, kind, err, mspkit.ErrInvalid))
 			}
 		}
 		out[locale] = c
@@ -103,8 +139,16 @@ func compileAll(own map[string]Texts) (map[string]compiled, error) {
 	return out, errors.Join(errs...)
 }
 
-// compile reads a text that must show the placeholder named must.
-func compile(s, must string) ([]part, error) {
+// noticeTexts returns the notices of t, with those of base and then the English ones where it has none.
+func noticeTexts(t, base Texts) map[verify.NoticeKind]string {
+	out := maps.Clone(builtin["en"].Notices)
+	maps.Copy(out, base.Notices)
+	maps.Copy(out, t.Notices)
+	return out
+}
+
+// compile reads a text that may show the placeholders named allowed and must show the one named must, where there is one.
+func compile(s, must string, allowed []string) ([]part, error) {
 	switch {
 	case strings.TrimSpace(s) == "":
 		return nil, errors.New("is empty, a locale of its own needs all three texts")
@@ -126,7 +170,7 @@ func compile(s, must string) ([]part, error) {
 		} else if rest[i] == ']' {
 			return nil, errors.New("has a ] without [ before it")
 		}
-		ps, err := compilePlain(rest[:i], must)
+		ps, err := compilePlain(rest[:i], must, allowed)
 		if err != nil {
 			return nil, err
 		}
@@ -138,26 +182,26 @@ func compile(s, must string) ([]part, error) {
 		if !ok || strings.Contains(inner, "[") {
 			return nil, errors.New("has a [ without ] after it; brackets cannot be nested")
 		}
-		group, err := compilePlain(inner, must)
+		group, err := compilePlain(inner, must, allowed)
 		if err != nil {
 			return nil, err
 		}
 		if !slices.ContainsFunc(group, func(p part) bool { return p.field != "" }) {
 			return nil, errors.New("has square brackets without a placeholder in them")
 		}
-		if slices.ContainsFunc(group, func(p part) bool { return p.field == must }) {
+		if must != "" && slices.ContainsFunc(group, func(p part) bool { return p.field == must }) {
 			return nil, fmt.Errorf("has {%s} in square brackets: it must not be left out", must)
 		}
 		out = append(out, part{group: group})
 		rest = after
 	}
-	if !slices.ContainsFunc(out, func(p part) bool { return p.field == must }) {
+	if must != "" && !slices.ContainsFunc(out, func(p part) bool { return p.field == must }) {
 		return nil, fmt.Errorf("does not contain {%s}: the message would be useless without it", must)
 	}
 	return out, nil
 }
 
-func compilePlain(s, must string) ([]part, error) {
+func compilePlain(s, must string, allowed []string) ([]part, error) {
 	var out []part
 	at := 0
 	for _, m := range placeholder.FindAllStringSubmatchIndex(s, -1) {
@@ -166,10 +210,10 @@ func compilePlain(s, must string) ([]part, error) {
 		if m[4] >= 0 {
 			p.instead = s[m[4]+1 : m[5]]
 		}
-		if p.field != must && !slices.Contains(fields, p.field) {
-			return nil, fmt.Errorf("{%s} does not exist here: use {%s} and {%s}", p.field, must, strings.Join(fields, "}, {"))
+		if !slices.Contains(allowed, p.field) {
+			return nil, fmt.Errorf("{%s} does not exist here: use {%s}", p.field, strings.Join(allowed, "}, {"))
 		}
-		if p.field == must && m[4] >= 0 {
+		if must != "" && p.field == must && m[4] >= 0 {
 			return nil, fmt.Errorf("{%s} can have no words instead", must)
 		}
 		out = append(out, p)
@@ -229,6 +273,20 @@ func (c *Channel) body(d verify.Delivery) (string, error) {
 		return "", fmt.Errorf("smschannel: the link is missing or not a web address: %w", mspkit.ErrInvalid)
 	}
 	return fill(parts, values), nil
+}
+
+// notice writes what tells of a change.
+func (c *Channel) notice(n verify.Notice) (string, error) {
+	parts := c.find(n.Locale).notices[n.Kind]
+	brand := plain(n.Brand.Name, maxName)
+	if parts == nil || brand == "" {
+		return "", fmt.Errorf("smschannel: no text is known for a notice of kind %q, or the brand has no visible name: %w", n.Kind, mspkit.ErrInvalid)
+	}
+	return fill(parts, map[string]string{
+		"brand": brand, "name": plain(n.Name, maxName), "company": plain(n.Company, maxName), "technician": plain(n.Technician, maxName),
+		"ticket": plain(n.Ticket.ID, maxName), "phone": plain(n.Brand.Phone, maxName), "time": n.At.UTC().Format("2006-01-02 15:04 MST"),
+		"left": strconv.Itoa(n.Left),
+	}), nil
 }
 
 func (c *Channel) codeBody(parts []part, values map[string]string, code string) (string, error) {

@@ -35,6 +35,7 @@ var (
 	_ verify.Canonicalizer = (*Channel)(nil)
 	_ verify.Authenticator = (*Channel)(nil)
 	_ verify.Settler       = (*Channel)(nil)
+	_ verify.Noticer       = (*Channel)(nil)
 	_ Notifier             = (*teamsapp.Bot)(nil)
 )
 

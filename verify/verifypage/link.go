@@ -57,7 +57,7 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request) (verify.View, bool)
 	case err != nil:
 		p.unavailable(w, r, "a link could not be opened", err)
 		return v, false
-	case p.bound(r, v.Ref.Tenant) && v.Method != verify.MethodCode:
+	case p.bound(r, v.Ref.Tenant) && v.Method != verify.MethodCode && v.Method != verify.MethodTOTP:
 		return v, true
 	}
 	p.gone(w, r)

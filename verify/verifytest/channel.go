@@ -17,12 +17,14 @@ type Channel struct {
 
 	mu   sync.Mutex
 	sent []verify.Delivery
+	told []verify.Notice
 	err  error
 }
 
 var (
 	_ verify.Channel = (*Channel)(nil)
 	_ verify.Assured = (*Channel)(nil)
+	_ verify.Noticer = (*Channel)(nil)
 )
 
 // Deliver keeps d, or fails as [Channel.Fail] says.
@@ -36,10 +38,28 @@ func (c *Channel) Deliver(_ context.Context, d verify.Delivery) (verify.Receipt,
 	return verify.Receipt{ID: "fake-" + strconv.Itoa(len(c.sent))}, nil
 }
 
+// Notice keeps n, or fails as [Channel.Fail] says.
+func (c *Channel) Notice(_ context.Context, n verify.Notice) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	c.told = append(c.told, n)
+	return nil
+}
+
+// Notices returns every notice so far, the oldest first.
+func (c *Channel) Notices() []verify.Notice {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]verify.Notice(nil), c.told...)
+}
+
 // Assurance returns Level.
 func (c *Channel) Assurance() verify.Assurance { return c.Level }
 
-// Fail makes every later delivery fail with err; nil ends that.
+// Fail makes every later delivery and notice fail with err; nil ends that.
 func (c *Channel) Fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
