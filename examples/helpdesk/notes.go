@@ -166,6 +166,8 @@ func methodWords(m verify.Method) string {
 		return "number"
 	case verify.MethodCode:
 		return "code"
+	case verify.MethodTOTP:
+		return "authenticator app"
 	case verify.MethodWord:
 		return "words"
 	}
