@@ -1,8 +1,9 @@
 package verify
 
 import (
-	"fmt"
+	"encoding/hex"
 	"reflect"
+	"strconv"
 	"testing"
 	"time"
 
@@ -96,7 +97,7 @@ func TestEveryFieldOfAnEventIsPartOfItsHashAndOfAnExport(t *testing.T) {
 func TestALinkIsWhatItWasWhenItWasMade(t *testing.T) {
 	t.Parallel()
 	hash := hashEvent("contoso", 1, nil, whole(t))
-	require.Equal(t, goldenHash, fmt.Sprintf("%x", hash))
+	require.Equal(t, goldenHash, hex.EncodeToString(hash[:]))
 	l := link{at: 5, hash: hash, key: "k1", seal: make([]byte, 64)}
 	back, ok := parseLink(l.bytes())
 	require.True(t, ok)
@@ -180,7 +181,7 @@ func TestTheStoryForgetsWhatIsLongOver(t *testing.T) {
 	at := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	for i := range 10_000 {
 		at = at.Add(time.Minute)
-		c.story.tell(c, Event{Kind: EventStarted, At: at, Challenge: fmt.Sprint(i)})
+		c.story.tell(c, Event{Kind: EventStarted, At: at, Challenge: strconv.Itoa(i)})
 	}
 	require.LessOrEqual(t, len(c.story.now)+len(c.story.before), 130)
 	require.Empty(t, c.report.Findings)

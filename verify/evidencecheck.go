@@ -59,13 +59,14 @@ type Finding struct {
 
 // String returns the finding as one line.
 func (f Finding) String() string {
-	switch {
-	case f.From == 0:
-		return fmt.Sprintf("line %d: %s: %s", f.Line, f.Kind, f.Text)
-	case f.From == f.To:
-		return fmt.Sprintf("line %d, number %d: %s: %s", f.Line, f.From, f.Kind, f.Text)
+	number := ""
+	if f.From > 0 {
+		number = fmt.Sprintf(", number %d", f.From)
 	}
-	return fmt.Sprintf("line %d, numbers %d to %d: %s: %s", f.Line, f.From, f.To, f.Kind, f.Text)
+	if f.To > f.From {
+		number = fmt.Sprintf(", numbers %d to %d", f.From, f.To)
+	}
+	return fmt.Sprintf("line %d%s: %s: %s", f.Line, number, f.Kind, f.Text)
 }
 
 // CheckOptions say what evidence must be.
@@ -144,6 +145,9 @@ func CheckEvidence(r io.Reader, o *CheckOptions) (Report, error) {
 		c.keys[k.ID] = k.Public
 	}
 	for _, a := range c.o.Known {
+		if a.N < 1 {
+			err = errors.Join(err, fmt.Errorf("anchors begin with number 1, this one is %d: %w", a.N, ErrInvalid))
+		}
 		c.known[a.N] = append(c.known[a.N], a)
 	}
 	if err == nil {

@@ -100,11 +100,17 @@ func forge(t testing.TB, lines []string, change func([]verify.Event) []verify.Ev
 	t.Helper()
 	var events []verify.Event
 	check(t, lines, verify.CheckOptions{HashesOnly: true, Event: func(_ int64, e verify.Event) { events = append(events, e) }})
-	events = change(events)
 	ring, err := mspkit.NewKeyRing(mspkit.NewKey("k1"))
 	require.NoError(t, err)
+	return chained(t, ring, change(events))
+}
+
+// chained returns the export of a chain of events.
+func chained(t testing.TB, ring *mspkit.KeyRing, events []verify.Event) []string {
+	t.Helper()
 	require.NoError(t, verify.Extend(ring, tenant, events))
-	svc, err := verify.New(kept{head: events[len(events)-1].Link, events: events}, ring, "https://help.example", verify.Same(verify.Settings{}), nil)
+	svc, err := verify.New(kept{head: events[len(events)-1].Link, events: events}, ring, "https://help.example", verify.Same(verify.Settings{}),
+		&verify.Options{Now: func() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) }})
 	require.NoError(t, err)
 	return exported(t, svc, tenant)
 }
@@ -250,11 +256,11 @@ func TestTheCheckerFindsEveryKindOfTampering(t *testing.T) {
 			return l
 		}, verify.FindingEnd, 20, false},
 		{"the base is moved forward and what is before removed", func(l []string) []string {
-			l[0] = strings.Replace(l[0], `"base":{"n":0,"link":""}`, `"base":{"n":5,`+l[5][strings.Index(l[5], `"link":`):], 1)
+			l[0] = strings.Replace(l[0], `"base":{"n":0,"link":""}`, `"base":{"n":5,`+linkOf(t, l[5]), 1)
 			return slices.Delete(l, 1, 6)
 		}, verify.FindingBase, 5, false},
 		{"the base is moved forward", func(l []string) []string {
-			l[0] = strings.Replace(l[0], `"base":{"n":0,"link":""}`, `"base":{"n":5,`+l[5][strings.Index(l[5], `"link":`):], 1)
+			l[0] = strings.Replace(l[0], `"base":{"n":0,"link":""}`, `"base":{"n":5,`+linkOf(t, l[5]), 1)
 			return l
 		}, verify.FindingOrder, 1, false},
 		{"the base is forward and not one", func(l []string) []string {
@@ -325,7 +331,15 @@ func headOf(t testing.TB, header string, n int, event string) string {
 	t.Helper()
 	i := strings.Index(header, `"head":`)
 	require.Positive(t, i)
-	return header[:i] + fmt.Sprintf(`"head":{"n":%d,`, n) + event[strings.Index(event, `"link":`):] + "}"
+	return header[:i] + fmt.Sprintf(`"head":{"n":%d,`, n) + linkOf(t, event) + "}"
+}
+
+// linkOf returns the link at the end of the line of an event.
+func linkOf(t testing.TB, event string) string {
+	t.Helper()
+	_, link, ok := strings.Cut(event, `"link":`)
+	require.True(t, ok)
+	return `"link":` + link
 }
 
 func TestAFindingSaysWhereItIsAndWhatItMeans(t *testing.T) {
@@ -513,24 +527,30 @@ func TestBadInputIsAnErrorThatNamesTheLine(t *testing.T) {
 		})
 	}
 	_, err := verify.CheckEvidence(strings.NewReader(whole), &verify.CheckOptions{
-		Keys: []verify.EvidenceKey{{ID: "k1"}}, Clocks: -1, Retention: time.Nanosecond, MaxFindings: -1,
+		Keys: []verify.EvidenceKey{{ID: "k1"}}, Known: []verify.Anchor{{}}, Clocks: -1, Retention: time.Nanosecond, MaxFindings: -1,
 	})
-	for _, want := range []string{"Clocks", "Retention", "MaxFindings", `key "k1" has 0 bytes`} {
+	for _, want := range []string{"Clocks", "Retention", "MaxFindings", `key "k1" has 0 bytes`, "anchors begin with number 1"} {
 		require.ErrorContains(t, err, want)
 	}
 }
 
 func FuzzCheckEvidence(f *testing.F) {
-	x := newEvidence(f)
-	x.verified(f)
-	require.NoError(f, x.RunOnce(f.Context()))
-	whole := join(x.export(f))
+	// Always the same, in every process of the fuzzer.
+	ring, err := mspkit.NewKeyRing(mspkit.Key{ID: "k1", Secret: mspkit.Redact(make([]byte, mspkit.KeySize))})
+	require.NoError(f, err)
+	keys, err := verify.EvidenceKeys(ring)
+	require.NoError(f, err)
+	at := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	whole := join(chained(f, ring, []verify.Event{
+		{ID: "1", Kind: verify.EventStarted, At: at, Tenant: tenant, Challenge: "c", By: "jane"},
+		{ID: "2", Kind: verify.EventConfirmed, At: at.Add(time.Second), Tenant: tenant, Challenge: "c", By: "caller"},
+	}))
 	f.Add([]byte(whole), int64(5))
 	f.Add([]byte(whole[:len(whole)/2]), int64(0))
 	f.Add([]byte(`{"evidence":1,"tenant":"contoso","exported":"2026-11-22T09:00:03.000000Z","retention":9223372036854775807,"base":{"n":9223372036854775807,"link":""},"head":{"n":-1,"link":""}}`+"\n"+`{"n":-9223372036854775808}`+"\n"), int64(1))
 	f.Fuzz(func(t *testing.T, in []byte, n int64) {
 		rep, err := verify.CheckEvidence(bytes.NewReader(in), &verify.CheckOptions{
-			Keys: x.keys, Known: []verify.Anchor{{N: n}}, MaxFindings: 10,
+			Keys: keys, Known: []verify.Anchor{{N: n}}, MaxFindings: 10,
 		})
 		if err == nil && rep.Clean() {
 			t.Fatal("an anchor that fits nothing was not missed")
@@ -539,7 +559,7 @@ func FuzzCheckEvidence(f *testing.F) {
 			require.LessOrEqual(t, found.From, found.To)
 			require.NotContains(t, found.String(), "\n")
 		}
-		if rep, err = verify.CheckEvidence(bytes.NewReader(in), &verify.CheckOptions{Keys: x.keys}); err == nil && rep.Clean() {
+		if rep, err = verify.CheckEvidence(bytes.NewReader(in), &verify.CheckOptions{Keys: keys}); err == nil && rep.Clean() {
 			require.Equal(t, whole, string(in), "something that was not exported passed")
 		}
 	})
