@@ -75,6 +75,10 @@ var rows = []row{
 		fix: "no example or integration test is imported by a package that users import",
 	},
 	{
+		kind: "a command", pkgs: []string{"cmd/..."}, join: true,
+		fix: "a command is a few pages over the root of a domain: put what it does there",
+	},
+	{
 		kind: "an internal package", pkgs: []string{"internal/..."}, own: []string{"internal/..."},
 		fix: "internal packages stand below every domain: pass what they need as an argument",
 	},
@@ -89,6 +93,7 @@ var never = []struct {
 	{[]string{"internal/sandbox"}, []string{"verify", "verify/verifytest"}, "only a test may make a tenant's answers known: take verifytest.Sandbox"},
 	{[]string{"internal/it/..."}, []string{"internal/it/..."}, "nobody imports integration tests"},
 	{[]string{"examples/..."}, []string{"examples/..."}, "nobody imports examples"},
+	{[]string{"cmd/..."}, []string{"cmd/..."}, "nobody imports commands"},
 }
 
 // dependency says which packages may import a module from outside directly in their build.
@@ -163,7 +168,7 @@ var reach = []struct {
 		why: "test libraries do not belong in builds",
 	},
 	{
-		pkgs:   []string{"verify/...", "securesend/...", "contacts/...", "mail/...", "psa/...", "teamsapp/...", "entra/...", "internal/..."},
+		pkgs:   []string{"verify/...", "securesend/...", "contacts/...", "mail/...", "psa/...", "teamsapp/...", "entra/...", "internal/...", "cmd/..."},
 		except: []string{"internal/it/...", "verify/sqlstore/pgwatch", "psa/riverqueue"}, never: drivers,
 		why: "stores take the host's *sql.DB: drivers are the host's choice",
 	},
