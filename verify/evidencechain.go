@@ -14,14 +14,22 @@ const (
 	chainBatch = 1000
 	// chainStuck is how many events of chains that fail are read past to get at those of others.
 	chainStuck = 50_000
+	// chainLost is how often another instance may be faster at the same head. Once is usual, and twice happens where events
+	// and head are read one after the other.
+	chainLost = 10
 )
 
 // chaining adds events to the chains of their tenants, a step at a time, within one pass.
 type chaining struct {
-	stuck int                       // events read in the last step that could not be added
-	lost  map[mspkit.TenantID]int64 // the head at which another instance was faster, plus one
-	held  map[mspkit.TenantID]bool  // tenants whose chain is left alone
+	stuck int                      // events read in the last step that could not be added
+	held  map[mspkit.TenantID]bool // tenants whose chain is left alone
 	errs  []error
+}
+
+// loss is how often another instance was faster at a head.
+type loss struct {
+	head  int64
+	times int
 }
 
 // chainNext adds events to their chains and reports whether more may be waiting. A chain that fails is left alone for a
@@ -64,12 +72,7 @@ func (s *Service) chainTail(ctx context.Context, c *chaining, t Tail) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	// Another instance was faster, which moves the head. Where it stays, something else is wrong.
-	if errors.Is(err, ErrConflict) && c.lost[t.Tenant] != t.Head.N+1 {
-		if c.lost == nil {
-			c.lost = map[mspkit.TenantID]int64{}
-		}
-		c.lost[t.Tenant] = t.Head.N + 1
+	if s.outrun(t, err) {
 		return true
 	}
 	s.took(s.unchained, t.Tenant, err == nil)
@@ -78,6 +81,24 @@ func (s *Service) chainTail(ctx context.Context, c *chaining, t Tail) bool {
 		c.errs = append(c.errs, fmt.Errorf("the chain of tenant %s cannot go on after number %d: %w", t.Tenant, t.Head.N, err))
 	}
 	return err == nil
+}
+
+// outrun reports whether err means that another instance was faster. That moves the head: where it stays, something else
+// is wrong.
+func (s *Service) outrun(t Tail, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !errors.Is(err, ErrConflict) {
+		delete(s.losses, t.Tenant)
+		return false
+	}
+	l := s.losses[t.Tenant]
+	if l.head != t.Head.N {
+		l = loss{head: t.Head.N}
+	}
+	l.times++
+	s.losses[t.Tenant] = l
+	return l.times < chainLost
 }
 
 // ready returns the events that can be handed over with their links: those of a tenant up to its first that is in no chain

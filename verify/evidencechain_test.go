@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,25 +114,28 @@ func TestARecorderThatFailsDoesNotStopTheChain(t *testing.T) {
 
 func TestAChainThatFailsDoesNotStopAlerts(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("no space left")
-	for name, fail := range map[string]func(*chains, error){
-		"reading": func(s *chains, err error) { s.unchained = func() error { return err } },
-		"adding":  func(s *chains, err error) { s.chain = func(mspkit.TenantID) error { return err } },
-		"a head that stays where another instance should have moved it": func(s *chains, err error) {
-			s.chain = func(mspkit.TenantID) error {
-				if err == nil {
-					return nil
-				}
-				return verify.ErrConflict
-			}
+	full := errors.New("no space left")
+	for name, fail := range map[string]func(*chains, func(error) error){
+		"reading": func(s *chains, broken func(error) error) { s.unchained = func() error { return broken(full) } },
+		"adding": func(s *chains, broken func(error) error) {
+			s.chain = func(mspkit.TenantID) error { return broken(full) }
+		},
+		"a head that stays where another instance should have moved it": func(s *chains, broken func(error) error) {
+			s.chain = func(mspkit.TenantID) error { return broken(verify.ErrConflict) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var s *chains
-				x := newEvidence(t, onChains(func(c *chains) { s = c }), func(_ *world, o *verify.Options) { o.Now = time.Now })
-				fail(s, broken)
+				var mended atomic.Bool
+				x := newEvidence(t, onChains(func(s *chains) {
+					fail(s, func(err error) error {
+						if mended.Load() {
+							return nil
+						}
+						return err
+					})
+				}), func(_ *world, o *verify.Options) { o.Now = time.Now })
 				x.freeze(t, tenant)
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
@@ -146,7 +150,7 @@ func TestAChainThatFailsDoesNotStopAlerts(t *testing.T) {
 					synctest.Wait()
 					require.Len(t, x.events, i+2, "a later alert is held up")
 				}
-				fail(s, nil)
+				mended.Store(true)
 				time.Sleep(2 * time.Minute)
 				synctest.Wait()
 				rep := check(t, x.export(t), verify.CheckOptions{Keys: x.keys})
@@ -171,7 +175,10 @@ func TestTheErrorOfAChainNamesTheTenantAndTheNumber(t *testing.T) {
 	}))
 	x.freeze(t, "fabrikam")
 	x.freeze(t, tenant)
-	err := x.RunOnce(t.Context())
+	var err error
+	for i := 0; err == nil && i < 10; i++ { // once or twice may be another instance
+		err = x.RunOnce(t.Context())
+	}
 	require.ErrorIs(t, err, verify.ErrConflict)
 	require.ErrorContains(t, err, "the chain of tenant fabrikam cannot go on after number 0")
 	require.EqualValues(t, 1, check(t, x.export(t), verify.CheckOptions{Keys: x.keys}).Head, "the other tenant's chain")

@@ -1,9 +1,11 @@
 package verify_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -244,4 +246,51 @@ func ExamplePolicy() {
 	// refused: needs text message with number match or better, because the action is “release an invoice”; the phone number is less than 14 days old, so that it proves next to nothing
 	// refused: the action "delete-everything" is not in the policy of this tenant
 	// release an invoice <nil>
+}
+
+// The evidence of a tenant is exported, and checked by somebody who has neither the database nor a secret key.
+func ExampleCheckEvidence() {
+	ctx := context.Background()
+	ring, _ := mspkit.NewKeyRing(mspkit.NewKey("2026-11"))
+	settings := verify.Settings{Brand: mspkit.Brand{Name: "Contoso IT"}}
+	svc, err := verify.New(memstore.New(), ring, "https://help.example/verify", verify.Same(settings), &verify.Options{
+		Channels: map[string]verify.Channel{"sms": &verifytest.Channel{Level: verify.AssuranceSMS}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c, err := svc.Start(ctx, verify.StartRequest{
+		Tenant: "contoso", Subject: exampleSubject(exampleYear), Action: verify.ActionUnlock,
+		Technician: verify.Technician{ID: "jane", Name: "Jane Doe"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = svc.Answer(ctx, verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
+	_ = svc.RunOnce(ctx) // a program has svc.Run going
+
+	var file bytes.Buffer
+	head, err := svc.ExportEvidence(ctx, "contoso", &file)
+	noted, _ := head.Anchor() // goes into a ticket, a mail, a report
+	keys, _ := verify.EvidenceKeys(ring)
+	fmt.Println(head.N, err)
+
+	check := func(export string) {
+		report, err := verify.CheckEvidence(strings.NewReader(export), &verify.CheckOptions{Keys: keys, Known: []verify.Anchor{noted}})
+		fmt.Println(report.Events, "events, clean:", report.Clean(), err)
+		for _, f := range report.Findings {
+			fmt.Println(f.Kind, f.From)
+		}
+	}
+	check(file.String())
+	check(strings.Replace(file.String(), `"kind":"confirmed"`, `"kind":"denied"`, 1))
+	// Output:
+	// 4 <nil>
+	// 4 events, clean: true <nil>
+	// 4 events, clean: false <nil>
+	// altered 4
+	// file 0
+	// seal 0
 }

@@ -78,6 +78,7 @@ type Service struct {
 	mu        sync.Mutex
 	holdbacks map[mspkit.TenantID]holdback // of recorders
 	unchained map[mspkit.TenantID]holdback // of chains; "" where the store fails
+	losses    map[mspkit.TenantID]loss     // of chains to which another instance added first
 }
 
 var (
@@ -93,7 +94,7 @@ var (
 // [Same] serves where all tenants are alike.
 func New(store Store, ring *mspkit.KeyRing, baseURL string, settings func(context.Context, mspkit.TenantID) (Settings, error), o *Options) (*Service, error) {
 	var errs []error
-	s := &Service{store: store, settings: settings, wake: make(chan struct{}, 1), holdbacks: map[mspkit.TenantID]holdback{}, unchained: map[mspkit.TenantID]holdback{}}
+	s := &Service{store: store, settings: settings, wake: make(chan struct{}, 1), holdbacks: map[mspkit.TenantID]holdback{}, unchained: map[mspkit.TenantID]holdback{}, losses: map[mspkit.TenantID]loss{}}
 	if o != nil {
 		s.o = *o
 	}
