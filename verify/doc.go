@@ -31,6 +31,9 @@
 // [Service.Unapproved] returns to the others, one of them calls [Service.Approve], and [Service.WaitApproved] or
 // [Service.Get] has the proof for the technician who began.
 //
+// The events of each tenant form a chain that [Service.Run] extends. [Service.ExportEvidence] writes it, and
+// [CheckEvidence], or the command mspkit-evidence, finds what was altered, removed or put in since.
+//
 // # Security
 //
 // What the mailbox or phone receives is never enough to confirm: number match needs what the technician says. A
@@ -41,11 +44,14 @@
 // and "not me" freezes at once. The limits in [Limits] have caps from
 // NIST SP 800-63B-4 that no setting can exceed.
 //
+// Chains of events are sealed by Ed25519 keys derived from the key ring, so who has the database alone cannot make one anew,
+// and who checks one needs no secret. What a check cannot see stands at [CheckEvidence].
+//
 // # Concurrency
 //
 // [Service] has no state of its own; any number of instances share one [Store]. It starts no goroutine: the host
-// calls [Service.Run], which hands events over, answers the public form and ends what has expired. Everything
-// else works without it.
+// calls [Service.Run], which adds events to their chains, hands them over, answers the public form and ends what has
+// expired. Everything else works without it.
 //
 // # Observability
 //

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mspkit/mspkit"
 )
@@ -70,9 +71,15 @@ func parseLink(b []byte) (l link, ok bool) {
 // field of e but Seq and Link. Times are in microseconds, which is what stores keep. Text that is no UTF-8 counts as an
 // export shows it.
 func hashEvent(tenant mspkit.TenantID, n int64, before []byte, e Event) [sha256.Size]byte {
+	return sha256.Sum256(encodeEvent(tenant, n, before, e))
+}
+
+func encodeEvent(tenant mspkit.TenantID, n int64, before []byte, e Event) []byte {
 	b := make([]byte, 0, 768)
 	text := func(s string) {
-		s = string([]rune(s))
+		if !utf8.ValidString(s) {
+			s = string([]rune(s))
+		}
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 	}
 	number := func(i int64) { b = binary.BigEndian.AppendUint64(b, uint64(i)) }
@@ -90,7 +97,7 @@ func hashEvent(tenant mspkit.TenantID, n int64, before []byte, e Event) [sha256.
 	number(int64(e.Assurance))
 	number(int64(e.Tries))
 	number(int64(e.Sends))
-	return sha256.Sum256(b)
+	return b
 }
 
 func micros(t time.Time) int64 {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// chainBatch is how many events one step adds to chains: a few dozen milliseconds, for which an alert may wait.
+	// chainBatch is how many events one step adds to chains: up to about a tenth of a second, for which an alert may wait.
 	chainBatch = 1000
 	// chainStuck is how many events of chains that fail are read past to get at those of others.
 	chainStuck = 50_000

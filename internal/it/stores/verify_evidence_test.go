@@ -331,3 +331,60 @@ func TestAChainOnADatabaseOutlivesItsKeyAndItsBeginning(t *testing.T) {
 		require.EqualValues(t, 20, rep.Head)
 	})
 }
+
+// How long a step of chaining takes, for which an alert may have to wait, and a pass over a backlog.
+func BenchmarkVerifyChain(b *testing.B) {
+	for name, fresh := range map[string]func(testing.TB) database{"SQLite": verifyFile, "PostgreSQL": verifySchema} {
+		b.Run(name, func(b *testing.B) {
+			d := fresh(b)
+			x := newLedger(b, d)
+			const backlog = 20_000
+			rounds := 0
+			var steps time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				rounds++
+				_, err := x.db.ExecContext(b.Context(), fmt.Sprintf(`INSERT INTO mspkit_verify_events (id, kind, happened_at, tenant, challenge, verifies,
+					subject, action, technician, ticket_system, ticket_id, channel, method, assurance, state, tries, sends, caused_by, reason, acked)
+					WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+					SELECT '%d-' || i, 'expired', happened_at, tenant, challenge, verifies, subject, action, technician, ticket_system, ticket_id, channel,
+					method, assurance, state, tries, sends, caused_by, reason, 1 FROM n, mspkit_verify_events WHERE tenant = 'fabrikam' AND chain = 1`, backlog, rounds))
+				require.NoError(b, err)
+				b.StartTimer()
+				begun := time.Now()
+				require.NoError(b, x.RunOnce(b.Context()))
+				steps += time.Since(begun)
+			}
+			require.EqualValues(b, 15+backlog*rounds, x.head(b, "fabrikam"))
+			b.ReportMetric(float64(steps.Milliseconds())/float64(rounds*backlog/1000), "ms/1000-events")
+		})
+	}
+}
+
+func (x *ledger) head(t testing.TB, tenant mspkit.TenantID) int64 {
+	t.Helper()
+	e, err := x.store.Evidence(t.Context(), tenant, 0, 0)
+	require.NoError(t, err)
+	return e.Head.N
+}
+
+// Who can write to the database can confirm a challenge there and get its proof. What is done with it shows.
+func TestAConfirmationThatWasWrittenIntoTheDatabaseIsFound(t *testing.T) {
+	t.Parallel()
+	eachVerifyDatabase(t, func(t *testing.T, d database) {
+		t.Helper()
+		x := newLedger(t, d)
+		c, err := x.Start(t.Context(), codeRequest("mallory"))
+		require.NoError(t, err)
+		x.change(t, `UPDATE mspkit_verify_challenges SET state = 'confirmed', decided_at = created_at, proof_until = expires_at WHERE id = '`+c.Ref.ID+`'`)
+		c, err = x.Get(t.Context(), c.Ref, jane.ID)
+		require.NoError(t, err)
+		require.NoError(t, x.Redeem(t.Context(), c.Proof, verify.Expect{Tenant: "contoso", Subject: "mallory", Action: c.Action, Technician: jane.ID}, "job"))
+		require.NoError(t, x.RunOnce(t.Context()))
+		rep := x.check(t, "contoso", x.noted)
+		require.Len(t, rep.Findings, 1)
+		require.Equal(t, verify.FindingStory, rep.Findings[0].Kind)
+		require.Contains(t, rep.Findings[0].Text, c.Ref.ID)
+		require.Contains(t, rep.Findings[0].Text, "is redeemed without having been confirmed")
+	})
+}
