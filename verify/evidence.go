@@ -77,9 +77,7 @@ func hashEvent(tenant mspkit.TenantID, n int64, before []byte, e Event) [sha256.
 func encodeEvent(tenant mspkit.TenantID, n int64, before []byte, e Event) []byte {
 	b := make([]byte, 0, 768)
 	text := func(s string) {
-		if !utf8.ValidString(s) {
-			s = string([]rune(s))
-		}
+		s = readable(s)
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 	}
 	number := func(i int64) { b = binary.BigEndian.AppendUint64(b, uint64(i)) }
@@ -98,6 +96,14 @@ func encodeEvent(tenant mspkit.TenantID, n int64, before []byte, e Event) []byte
 	number(int64(e.Tries))
 	number(int64(e.Sends))
 	return b
+}
+
+// readable returns s with U+FFFD in place of each byte that is no UTF-8, as JSON shows it.
+func readable(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
 }
 
 func micros(t time.Time) int64 {

@@ -63,7 +63,7 @@ func onChains(change func(*chains)) func(*world, *verify.Options) {
 func (x *evidence) freeze(t testing.TB, tenant mspkit.TenantID) {
 	t.Helper()
 	until := x.now().Add(time.Hour)
-	require.NoError(t, x.store.ChangeSubject(t.Context(), tenant, "dana", verify.SubjectChange{
+	require.NoError(t, x.store.ChangeSubject(t.Context(), tenant, "erin", verify.SubjectChange{
 		FrozenUntil: &until, Stamp: verify.Stamp{ID: verify.NewEventID(), Kind: verify.EventFrozen, By: "jane"},
 	}, x.now()))
 }
@@ -196,13 +196,18 @@ func TestAChainThatFailsDoesNotStopThoseOfOtherTenants(t *testing.T) {
 			return nil
 		}
 	}))
+	x.freeze(t, "fabrikam")
+	x.freeze(t, tenant)
+	require.ErrorContains(t, x.RunOnce(t.Context()), "the head was set back")
+	require.Equal(t, []mspkit.TenantID{"fabrikam", tenant}, []mspkit.TenantID{x.events[0].Tenant, x.events[1].Tenant}, "one waited for its chain")
 	for range 2500 { // more than a step reads
 		x.freeze(t, "fabrikam")
 	}
 	x.verified(t)
+	x.pass(time.Minute) // it is left alone for a while after it failed
 	require.ErrorContains(t, x.RunOnce(t.Context()), "the head was set back")
-	require.EqualValues(t, 5, check(t, x.export(t), verify.CheckOptions{Keys: x.keys}).Head)
-	require.Len(t, x.events, 2505)
+	require.EqualValues(t, 6, check(t, x.export(t), verify.CheckOptions{Keys: x.keys}).Head)
+	require.Len(t, x.events, 2507)
 	require.LessOrEqual(t, s.read, 4000)
 }
 
@@ -305,6 +310,43 @@ func TestAnExportEndsWhereTheRetentionOvertakesIt(t *testing.T) {
 			require.EqualValues(t, 4000, rep.Head)
 		})
 	}
+}
+
+// torn reads the ends of a chain before its events, as stores may, and the retention deletes in between.
+type torn struct {
+	verify.Store
+	between func()
+}
+
+func (s *torn) Evidence(ctx context.Context, tenant mspkit.TenantID, after int64, limit int) (verify.Evidence, error) {
+	ends, err := s.Store.Evidence(ctx, tenant, after, 0)
+	if err != nil {
+		return ends, err
+	}
+	s.between()
+	e, err := s.Store.Evidence(ctx, tenant, after, limit)
+	return verify.Evidence{Base: ends.Base, Head: ends.Head, Events: e.Events}, err
+}
+
+func TestWhatTheRetentionDeletesIsNoGap(t *testing.T) {
+	t.Parallel()
+	x := newEvidence(t)
+	for range 2000 {
+		x.freeze(t, tenant)
+	}
+	require.NoError(t, x.RunOnce(t.Context()))
+	x.pass(1000 * 24 * time.Hour)
+	times := 0
+	svc, err := verify.New(&torn{Store: x.store, between: func() {
+		if times++; times < 3 {
+			_, err := x.store.DeleteExpired(t.Context(), x.now(), x.now(), x.now(), 500)
+			require.NoError(t, err)
+		}
+	}}, x.ring, "https://help.example", verify.Same(x.settings), &verify.Options{Now: x.now})
+	require.NoError(t, err)
+	rep := check(t, exported(t, svc, tenant), verify.CheckOptions{Keys: x.keys})
+	require.True(t, rep.Clean(), "%v", rep.Findings)
+	require.Equal(t, []int64{1000, 2000, 1000}, []int64{rep.Base, rep.Head, rep.Events})
 }
 
 func TestAnExportFailsWhereTheWriterOrTheTenantDoes(t *testing.T) {

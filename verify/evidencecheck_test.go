@@ -256,17 +256,30 @@ func TestTheCheckerFindsEveryKindOfTampering(t *testing.T) {
 			return l
 		}, verify.FindingEnd, 20, false},
 		{"the base is moved forward and what is before removed", func(l []string) []string {
-			l[0] = strings.Replace(l[0], `"base":{"n":0,"link":""}`, `"base":{"n":5,`+linkOf(t, l[5]), 1)
+			l[0] = baseOf(t, l[0], 5, l[5])
 			return slices.Delete(l, 1, 6)
 		}, verify.FindingBase, 5, false},
 		{"the base is moved forward", func(l []string) []string {
-			l[0] = strings.Replace(l[0], `"base":{"n":0,"link":""}`, `"base":{"n":5,`+linkOf(t, l[5]), 1)
+			l[0] = baseOf(t, l[0], 5, l[5])
 			return l
 		}, verify.FindingOrder, 1, false},
 		{"the base is forward and not one", func(l []string) []string {
 			l[0] = strings.Replace(l[0], `"base":{"n":0,"link":""}`, `"base":{"n":5,"link":"00"}`, 1)
 			return slices.Delete(l, 1, 6)
-		}, verify.FindingAltered, 6, false},
+		}, verify.FindingAltered, 0, false},
+		{"nothing is left but a base that is not sealed", func(l []string) []string {
+			l[0] = headOf(t, baseOf(t, l[0], 13, l[13]), 13, l[13])
+			return slices.Delete(l, 1, 21)
+		}, verify.FindingSeal, 13, true},
+		{"nothing is left but a base whose seal is altered", func(l []string) []string {
+			end := flip(l[20], -1)
+			l[0] = headOf(t, baseOf(t, l[0], 20, end), 20, end)
+			return slices.Delete(l, 1, 21)
+		}, verify.FindingSeal, 20, true},
+		{"the head lies before the base", func(l []string) []string {
+			l[0] = headOf(t, baseOf(t, l[0], 5, l[5]), 3, l[3])
+			return slices.Delete(l, 1, 6)
+		}, verify.FindingEnd, 0, false},
 		{"the tenant in the header is altered", set(0, "tenant", "fabrikam"), verify.FindingTenant, 0, false},
 		{"the tenant in the header is altered: the events do not fit", set(0, "tenant", "fabrikam"), verify.FindingAltered, 20, false},
 		{"the time of the export is altered", set(0, "exported", "2030-01-01T00:00:00.000000Z"), verify.FindingSeal, 0, true},
@@ -334,6 +347,14 @@ func headOf(t testing.TB, header string, n int, event string) string {
 	return header[:i] + fmt.Sprintf(`"head":{"n":%d,`, n) + linkOf(t, event) + "}"
 }
 
+// baseOf sets the base in a header to the link of an event.
+func baseOf(t testing.TB, header string, n int, event string) string {
+	t.Helper()
+	const none = `"base":{"n":0,"link":""}`
+	require.Contains(t, header, none)
+	return strings.Replace(header, none, fmt.Sprintf(`"base":{"n":%d,`, n)+linkOf(t, event), 1)
+}
+
 // linkOf returns the link at the end of the line of an event.
 func linkOf(t testing.TB, event string) string {
 	t.Helper()
@@ -349,17 +370,21 @@ func TestAFindingSaysWhereItIsAndWhatItMeans(t *testing.T) {
 	require.NoError(t, x.RunOnce(t.Context()))
 	lines := x.export(t)
 	lines[4] = field(t, lines[4], "technician", "mallory")
-	rep := check(t, slices.Delete(lines, 2, 3), verify.CheckOptions{Keys: x.keys})
+	rep := check(t, slices.Delete(lines, 2, 3), verify.CheckOptions{Keys: x.keys, Known: []verify.Anchor{{N: 9}, {N: 2}, {N: 1}}})
 	var got []string
 	for _, f := range rep.Findings {
 		got = append(got, f.String())
 	}
+	nothing := strings.Repeat("0", 64)
 	require.Equal(t, []string{
+		"line 2, number 1: anchor: this number was noted as " + nothing + " and is another now: the chain was rewritten since",
 		"line 3, number 2: missing: these numbers are missing: events were removed. Whether the next one was altered cannot be told either",
 		"line 4, number 4: altered: the event does not fit its link: the event, its number, its link or the link before it was altered, or it is of another tenant",
 		"line 6: file: the export says that it has 5 events and has 4: lines were added or removed",
 		"line 6: file: the lines do not fit the hash at the end: the file was altered after it was exported",
 		"line 6: seal: the seal of the file is not genuine: somebody without the key made or altered it",
+		"line 6, number 9: anchor: this number was noted and the chain ends with number 5: its end was cut off, or this is an older copy",
+		"line 6, number 2: anchor: this number was noted and is missing: it was removed",
 	}, got)
 }
 
@@ -415,9 +440,12 @@ func TestAnUntouchedExportIsCleanWhateverHappened(t *testing.T) {
 	clean(x.Service, x.keys) // nothing is there
 
 	x.verified(t)
+	require.NoError(t, x.store.ChangeSubject(ctx, tenant, "dana", verify.SubjectChange{Unlock: true, Stamp: verify.Stamp{
+		ID: "text", Kind: verify.EventUnlocked, By: "jane", Reason: "no UTF-8: \xff\xfe, <b>&amp;</b>, \u2028\x00",
+	}}, x.now()))
 	require.NoError(t, x.RunOnce(ctx))
 	first := clean(x.Service, x.keys)
-	require.EqualValues(t, 5, first.Events)
+	require.EqualValues(t, 6, first.Events)
 
 	// The key is rotated: both keys are known, or only the new one.
 	next := mspkit.NewKey("k2")
@@ -430,7 +458,7 @@ func TestAnUntouchedExportIsCleanWhateverHappened(t *testing.T) {
 	keys, err := verify.EvidenceKeys(ring)
 	require.NoError(t, err)
 	second := clean(rotated, keys, first.Last)
-	require.Equal(t, []int64{10, 2, 1}, []int64{second.Events, second.Seals, second.Anchors})
+	require.Equal(t, []int64{11, 2, 1}, []int64{second.Events, second.Seals, second.Anchors})
 	rep := check(t, exported(t, rotated, tenant), verify.CheckOptions{Keys: keys[:1]})
 	require.Len(t, rep.Findings, 1, "a seal of the key that has left")
 	require.Equal(t, verify.FindingUnchecked, rep.Findings[0].Kind)
@@ -441,19 +469,19 @@ func TestAnUntouchedExportIsCleanWhateverHappened(t *testing.T) {
 	all, err := x.store.List(ctx, verify.Query{Tenant: tenant})
 	require.NoError(t, err)
 	require.Empty(t, all, "the challenges were not deleted")
-	require.EqualValues(t, 10, clean(rotated, keys, second.Last).Events)
+	require.EqualValues(t, 11, clean(rotated, keys, second.Last).Events)
 	x.verified(t)
 	require.NoError(t, rotated.RunOnce(ctx))
 	x.pass(650 * 24 * time.Hour)
 	require.NoError(t, rotated.RunOnce(ctx))
 	third := clean(rotated, keys, first.Last)
-	require.Equal(t, []int64{10, 15, 5}, []int64{third.Base, third.Head, third.Events})
+	require.Equal(t, []int64{11, 16, 5}, []int64{third.Base, third.Head, third.Events})
 	require.Equal(t, []verify.Anchor{first.Last}, third.TooOld)
 	clean(rotated, keys, second.Last) // of the event that was deleted last
 	x.pass(2 * 365 * 24 * time.Hour)
 	require.NoError(t, rotated.RunOnce(ctx))
 	fourth := clean(rotated, keys, third.Last)
-	require.Equal(t, []int64{15, 15, 0}, []int64{fourth.Base, fourth.Head, fourth.Events})
+	require.Equal(t, []int64{16, 16, 0}, []int64{fourth.Base, fourth.Head, fourth.Events})
 }
 
 func TestTwoInstancesKeepOneChain(t *testing.T) {

@@ -78,11 +78,12 @@ func formatTime(t time.Time) string {
 func toLink(l Link) linkLine { return linkLine{l.N, hex.EncodeToString(l.Value)} }
 
 func toLine(e Event) eventLine {
+	r := readable
 	return eventLine{
-		N: e.Link.N, At: formatTime(e.At), Kind: string(e.Kind), ID: e.ID, Challenge: e.Challenge, Verifies: string(e.Verifies),
-		Subject: e.Subject, Action: string(e.Action), Technician: e.Technician, TicketSystem: e.Ticket.System, TicketID: e.Ticket.ID,
-		Channel: e.Channel, Method: string(e.Method), Assurance: int(e.Assurance), State: string(e.State), Tries: e.Tries,
-		Sends: e.Sends, By: e.By, Reason: e.Reason, Link: hex.EncodeToString(e.Link.Value),
+		N: e.Link.N, At: formatTime(e.At), Kind: r(string(e.Kind)), ID: r(e.ID), Challenge: r(e.Challenge), Verifies: r(string(e.Verifies)),
+		Subject: r(e.Subject), Action: r(string(e.Action)), Technician: r(e.Technician), TicketSystem: r(e.Ticket.System),
+		TicketID: r(e.Ticket.ID), Channel: r(e.Channel), Method: r(string(e.Method)), Assurance: int(e.Assurance), State: r(string(e.State)),
+		Tries: e.Tries, Sends: e.Sends, By: r(e.By), Reason: r(e.Reason), Link: hex.EncodeToString(e.Link.Value),
 	}
 }
 
