@@ -84,7 +84,7 @@ func (s *Store) all(match func(*verify.Event) bool, limit int) []verify.Event {
 	var out []verify.Event
 	i, k := 0, 0
 	for len(out) < limit && i+k < len(s.acked)+len(s.events) {
-		e := (*verify.Event)(nil)
+		var e *verify.Event
 		if k == len(s.events) || (i < len(s.acked) && s.acked[i].Seq < s.events[k].Seq) {
 			e = &s.acked[i]
 			i++
