@@ -84,6 +84,20 @@ func (db *DB) WriteTx(ctx context.Context, f func(context.Context, *Tx) error) e
 	return WriteTx(ctx, db.db, db.d, f)
 }
 
+// Call runs one statement that returns at most one row and is a transaction of its own, such as the call of a function
+// that writes. It needs one round trip, and as with [DB.WriteTx] it runs again, with its scan, after a serialization
+// failure or a deadlock. An error that came with the commit is returned although the row was scanned. Where the
+// connection breaks it is not known whether the statement took effect. It is for PostgreSQL: on SQLite it does not wait
+// for other writers.
+func (db *DB) Call(ctx context.Context, query string, args []any, scan func(*sql.Row) error) error {
+	return again(ctx, ctx, db.d, func() error { return scan(db.QueryRowContext(ctx, query, args...)) })
+}
+
+// CallRow is [DB.Call] that scans into dest.
+func (db *DB) CallRow(ctx context.Context, query string, args []any, dest ...any) error {
+	return db.Call(ctx, query, args, func(row *sql.Row) error { return row.Scan(dest...) })
+}
+
 // Check is [Check] with the names of this DB.
 func (db *DB) Check(ctx context.Context, component string, want int) error {
 	return Check(ctx, db.db, db.d, component, want, &db.opts)

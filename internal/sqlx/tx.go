@@ -110,14 +110,19 @@ func WriteTx(ctx context.Context, db *sql.DB, d Dialect, f func(context.Context,
 		beginCtx, cancel = context.WithTimeout(ctx, busyWait)
 	}
 	defer cancel()
+	return again(ctx, beginCtx, d, func() error { return writeOnce(ctx, beginCtx, db, d, f) })
+}
+
+// again runs f until it meets no conflict: on SQLite while waiting goes on, on PostgreSQL up to maxRuns times.
+func again(ctx, waiting context.Context, d Dialect, f func() error) error {
 	for run := 1; ; run++ {
-		err := writeOnce(ctx, beginCtx, db, d, f)
+		err := f()
 		switch {
 		case err == nil:
 			return nil
 		case !conflict(d, err), d == Postgres && run == maxRuns:
 			return err
-		case !pause(beginCtx, run):
+		case !pause(waiting, run):
 			if ctx.Err() != nil {
 				return fmt.Errorf("sqlx: wait for other writers: %w: %w", ctx.Err(), err)
 			}

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 
 	"github.com/mspkit/mspkit"
@@ -16,24 +18,22 @@ func (s *Store) Unchained(ctx context.Context, limit int) ([]verify.Tail, error)
 	if err != nil {
 		return nil, wrap("unchained", err)
 	}
-	events, err := all(rows, scanEvent)
-	if err != nil {
-		return nil, wrap("unchained", err)
-	}
 	var out []verify.Tail
 	at := map[mspkit.TenantID]int{}
-	for _, e := range events {
+	_, err = all(rows, func(row scanner) (struct{}, error) {
+		var head verify.Link
+		e, err := scanEvent(row, &head.N, &head.Value)
 		i, ok := at[e.Tenant]
 		if !ok {
-			_, head, err := s.ends(ctx, e.Tenant)
-			if err != nil {
-				return nil, wrap("unchained", err)
-			}
 			i = len(out)
 			at[e.Tenant] = i
 			out = append(out, verify.Tail{Tenant: e.Tenant, Head: head})
 		}
 		out[i].Events = append(out[i].Events, e)
+		return struct{}{}, err
+	})
+	if err != nil {
+		return nil, wrap("unchained", err)
 	}
 	return out, nil
 }
@@ -70,17 +70,45 @@ func (s *Store) Chain(ctx context.Context, tenant mspkit.TenantID, head int64, e
 		if err != nil {
 			return err
 		}
-		for _, e := range events {
-			n, err := tx.Affected(ctx, s.q.setLink, e.Link.N, present(e.Link.Value), e.Seq, e.ID, tenant)
-			if err == nil && n == 0 {
-				err = verify.ErrConflict
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.link(ctx, tx, tenant, events)
 	}))
+}
+
+// link stores the links of events; where one has a link already or is gone it is a conflict.
+func (s *Store) link(ctx context.Context, tx *sqlx.Tx, tenant mspkit.TenantID, events []verify.Event) error {
+	var stored int64
+	var err error
+	if s.db.Dialect() == sqlx.Postgres { // one round trip
+		stored, err = tx.Affected(ctx, s.q.setLinks, encodeLinks(events), tenant)
+	} else {
+		for _, e := range events {
+			var n int64
+			if n, err = tx.Affected(ctx, s.q.setLink, e.Link.N, present(e.Link.Value), e.Seq, e.ID, tenant); err != nil {
+				break
+			}
+			stored += n
+		}
+	}
+	if err == nil && stored != int64(len(events)) {
+		err = verify.ErrConflict
+	}
+	return err
+}
+
+// encodeLinks returns links as the statement setLinks reads them.
+func encodeLinks(events []verify.Event) string {
+	type link struct {
+		N     int64  `json:"n"`
+		Value string `json:"v"`
+		Seq   int64  `json:"s"`
+		ID    string `json:"i"`
+	}
+	out := make([]link, len(events))
+	for i, e := range events {
+		out[i] = link{e.Link.N, hex.EncodeToString(e.Link.Value), e.Seq, e.ID}
+	}
+	b, _ := json.Marshal(out) //nolint:errchkjson // strings and numbers can always be encoded
+	return string(b)
 }
 
 // Evidence implements [verify.Store].
@@ -93,7 +121,7 @@ func (s *Store) Evidence(ctx context.Context, tenant mspkit.TenantID, after int6
 	if err != nil {
 		return verify.Evidence{}, wrap("evidence", err)
 	}
-	events, err := all(rows, scanEvent)
+	events, err := all(rows, event)
 	if err != nil {
 		return verify.Evidence{}, wrap("evidence", err)
 	}
@@ -127,11 +155,21 @@ func (s *Store) dropEvents(ctx context.Context, tx *sqlx.Tx, old int64, limit in
 
 // dropBegin deletes up to limit old events after base.
 func (s *Store) dropBegin(ctx context.Context, tx *sqlx.Tx, tenant mspkit.TenantID, base, old, limit int64) (int64, error) {
-	rows, err := tx.QueryContext(ctx, s.q.olds, tenant, base, tenant, base, old, limit)
+	rows, err := tx.QueryContext(ctx, s.q.olds, old, tenant, base, limit)
 	if err != nil {
 		return 0, err
 	}
-	links, err := all(rows, func(row scanner) (l verify.Link, err error) { return l, row.Scan(&l.N, &l.Value) })
+	gap := false
+	var links []verify.Link
+	_, err = all(rows, func(row scanner) (struct{}, error) {
+		var l verify.Link
+		var isOld bool
+		err := row.Scan(&l.N, &l.Value, &isOld)
+		if gap = gap || !isOld; !gap {
+			links = append(links, l)
+		}
+		return struct{}{}, err
+	})
 	if err != nil || len(links) == 0 {
 		return 0, err
 	}

@@ -12,6 +12,10 @@ import (
 
 // Begin implements [verify.Store].
 func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verify.Limit, now time.Time) (verify.Record, bool, error) {
+	if s.db.Dialect() == sqlx.Postgres {
+		r, existing, err := s.callBegin(ctx, n, limits, now)
+		return r, existing, wrap("begin", err)
+	}
 	r, existing := rounded(n.Record), false
 	err := s.db.WriteTx(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		r, existing = rounded(n.Record), false
@@ -39,11 +43,7 @@ func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verif
 			return err
 		}
 		r.Version, r.Refund = 1, refundable(limits)
-		added, err := tx.Affected(ctx, s.q.insert, r.Tenant, r.ID, r.Version, r.Kind, r.State, int64(r.Delivery), r.Method, r.Channel,
-			r.Subject, r.Action, r.Technician, r.Ticket.System, r.Ticket.ID, int64(r.Assurance), r.KeyID, present(r.Sealed), r.Tries, r.MaxTries, r.Sends, r.Messages,
-			r.LockAfter, flag(r.Hinted), encodeRefund(r.Refund), r.ReceiptID, sqlx.Micros(r.CreatedAt), sqlx.Micros(r.ExpiresAt),
-			sqlx.Micros(r.DecidedAt), sqlx.Micros(r.ProofUntil), r.RedeemedBy, sqlx.Micros(r.RedeemedAt),
-			present(r.MAC), present(r.WordMAC), null(n.Idempotency), n.Fingerprint, r.Answerer, flag(r.NeedsApproval))
+		added, err := tx.Affected(ctx, s.q.insert, insertArgs(r, n)...)
 		if err != nil {
 			return err
 		}
@@ -60,6 +60,9 @@ func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verif
 
 // Sent implements [verify.Store].
 func (s *Store) Sent(ctx context.Context, ref verify.Ref, receiptID string, status verify.DeliveryStatus, st verify.Stamp, now time.Time) error {
+	if s.db.Dialect() == sqlx.Postgres {
+		return wrap("sent", s.callSent(ctx, ref, receiptID, status, st, now))
+	}
 	_, err := s.change(ctx, "sent", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, _ verify.SubjectState) error {
 		changed, event := r.Sent(receiptID, status)
 		if !changed {
@@ -75,6 +78,10 @@ func (s *Store) Sent(ctx context.Context, ref verify.Ref, receiptID string, stat
 
 // Attempt implements [verify.Store].
 func (s *Store) Attempt(ctx context.Context, ref verify.Ref, t verify.Try, now time.Time) (verify.Record, verify.SubjectState, error) {
+	if s.db.Dialect() == sqlx.Postgres {
+		r, sub, err := s.callAttempt(ctx, ref, t, now)
+		return r, sub, wrap("attempt", err)
+	}
 	var r verify.Record
 	var sub verify.SubjectState
 	err := s.db.WriteTx(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
@@ -118,6 +125,10 @@ func (s *Store) Attempt(ctx context.Context, ref verify.Ref, t verify.Try, now t
 
 // Finish implements [verify.Store].
 func (s *Store) Finish(ctx context.Context, ref verify.Ref, version int64, o verify.Outcome, now time.Time) (verify.Record, error) {
+	if s.db.Dialect() == sqlx.Postgres {
+		r, err := s.callFinish(ctx, ref, version, o, now)
+		return r, wrap("finish", err)
+	}
 	return s.change(ctx, "finish", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, sub verify.SubjectState) error {
 		was := sub
 		refund, err := r.End(version, o, &sub, now)
@@ -170,7 +181,7 @@ func (s *Store) Renew(ctx context.Context, ref verify.Ref, version int64, n veri
 		r.Renewed(n, refundable(limits))
 		_, err := tx.ExecContext(ctx, s.q.renewed, r.Version, r.State, sqlx.Micros(r.DecidedAt), r.KeyID, present(r.MAC),
 			present(r.WordMAC), present(r.Sealed), r.Tries, r.MaxTries, sqlx.Micros(r.ExpiresAt), r.Sends, r.Messages, flag(r.Hinted),
-			encodeRefund(r.Refund), int64(r.Delivery), r.ReceiptID, r.Tenant, r.ID)
+			encodeList(r.Refund), int64(r.Delivery), r.ReceiptID, r.Tenant, r.ID)
 		if err != nil {
 			return err
 		}
@@ -214,6 +225,10 @@ func (s *Store) Approve(ctx context.Context, ref verify.Ref, by string, st verif
 
 // Redeem implements [verify.Store].
 func (s *Store) Redeem(ctx context.Context, ref verify.Ref, by string, st verify.Stamp, now time.Time) (verify.Record, error) {
+	if s.db.Dialect() == sqlx.Postgres {
+		r, err := s.callRedeem(ctx, ref, by, st, now)
+		return r, wrap("redeem", err)
+	}
 	return s.change(ctx, "redeem", ref, func(ctx context.Context, tx *sqlx.Tx, r *verify.Record, sub verify.SubjectState) error {
 		first, err := r.Redeemable(sub, by, now)
 		if err != nil || !first {
@@ -280,11 +295,8 @@ func (s *Store) load(ctx context.Context, q sqlx.Querier, query string, ref veri
 	var sub verify.SubjectState
 	var frozen int64
 	r, err := scanRecord(q.QueryRowContext(ctx, query, ref.Tenant, ref.ID), append([]any{&sub.Failures, &frozen}, more...)...)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = verify.ErrNotFound
-	}
 	sub.FrozenUntil = sqlx.Time(frozen)
-	return r, sub, err
+	return r, sub, found(err)
 }
 
 // all reads every row and closes rows.

@@ -34,7 +34,7 @@ func (s *Store) Events(ctx context.Context, q verify.EventQuery) ([]verify.Event
 	if err != nil {
 		return nil, wrap("events", err)
 	}
-	out, err := all(rows, scanEvent)
+	out, err := all(rows, event)
 	return out, wrap("events", err)
 }
 

@@ -39,4 +39,5 @@ func ExampleMigrations() {
 	// -- verify version 1
 	// -- verify version 2
 	// -- verify version 3
+	// -- verify version 4
 }

@@ -43,11 +43,24 @@ func rounded(r verify.Record) verify.Record {
 	return r
 }
 
-func encodeRefund(keys []string) string {
-	if len(keys) == 0 {
+// insertArgs are the arguments of the statement insert and the last ones of the function that begins.
+func insertArgs(r verify.Record, n verify.NewChallenge) []any {
+	return []any{
+		r.Tenant, r.ID, r.Version, r.Kind, r.State, int64(r.Delivery), r.Method, r.Channel,
+		r.Subject, r.Action, r.Technician, r.Ticket.System, r.Ticket.ID, int64(r.Assurance),
+		r.KeyID, present(r.Sealed), r.Tries, r.MaxTries, r.Sends, r.Messages,
+		r.LockAfter, flag(r.Hinted), encodeList(r.Refund), r.ReceiptID, sqlx.Micros(r.CreatedAt), sqlx.Micros(r.ExpiresAt),
+		sqlx.Micros(r.DecidedAt), sqlx.Micros(r.ProofUntil), r.RedeemedBy, sqlx.Micros(r.RedeemedAt), present(r.MAC), present(r.WordMAC),
+		null(n.Idempotency), n.Fingerprint, r.Answerer, flag(r.NeedsApproval),
+	}
+}
+
+// encodeList returns texts as JSON, none as nothing.
+func encodeList(texts []string) string {
+	if len(texts) == 0 {
 		return ""
 	}
-	b, _ := json.Marshal(keys) //nolint:errchkjson // strings can always be encoded
+	b, _ := json.Marshal(texts) //nolint:errchkjson // strings can always be encoded
 	return string(b)
 }
 
@@ -74,12 +87,17 @@ func null(s string) any {
 	return s
 }
 
-func scanEvent(row scanner) (verify.Event, error) {
+func event(row scanner) (verify.Event, error) { return scanEvent(row) }
+
+// scanEvent reads an event and, after its columns, more.
+func scanEvent(row scanner, more ...any) (verify.Event, error) {
 	var e verify.Event
 	var at int64
-	err := row.Scan(&e.Seq, &e.ID, &e.Kind, &at, &e.Tenant, &e.Challenge, &e.Verifies, &e.Subject, &e.Action,
+	err := row.Scan(append([]any{
+		&e.Seq, &e.ID, &e.Kind, &at, &e.Tenant, &e.Challenge, &e.Verifies, &e.Subject, &e.Action,
 		&e.Technician, &e.Ticket.System, &e.Ticket.ID, &e.Channel, &e.Method, &e.Assurance, &e.State, &e.Tries,
-		&e.Sends, &e.By, &e.Reason, &e.Link.N, &e.Link.Value)
+		&e.Sends, &e.By, &e.Reason, &e.Link.N, &e.Link.Value,
+	}, more...)...)
 	e.At = sqlx.Time(at)
 	return e, err
 }

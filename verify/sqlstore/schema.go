@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"github.com/mspkit/mspkit/internal/sqlx"
 )
@@ -150,4 +151,4 @@ var component = sqlx.Component{Name: "verify", Migrations: []sqlx.Migration{{Ver
 		changed_at {int} NOT NULL,
 		PRIMARY KEY (tenant, subject, kind)
 	)`,
-}}}}
+}}, {Version: 4, Postgres: slices.Concat(functions4(), triggers4())}}}

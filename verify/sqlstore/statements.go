@@ -12,7 +12,8 @@ type statements struct {
 	anyExpired, expired                              string
 	anyOld, dropEnded, dropLimits                    string
 	approved                                         string
-	unchained, chains, newChain, setChain, setLink   string
+	unchained, chains, newChain, setChain            string
+	setLink, setLinks                                string // of one event; of many, on PostgreSQL
 	evidence, oldest, olds, moveBase, dropEvents     string
 	factor, newFactor, setFactor, dropFactor         string
 }
@@ -87,29 +88,36 @@ func newStatements(db *sqlx.DB) *statements {
 			ORDER BY expires_at LIMIT ?) AS first ORDER BY tenant`),
 		expired: db.SQL(`SELECT ` + columns + ` FROM {t}verify_challenges c WHERE c.state = 'pending' AND c.expires_at <= ?
 			ORDER BY c.expires_at LIMIT ?`),
-		anyOld: db.SQL(`SELECT CASE WHEN EXISTS (SELECT 1 FROM {t}verify_challenges WHERE ` + isEnded + `)
-			OR EXISTS (SELECT 1 FROM {t}verify_events WHERE ` + isOld + `)
-			OR EXISTS (SELECT 1 FROM {t}verify_limits WHERE ends_at <= ?) THEN 1 ELSE 0 END`),
+		// ORDER BY and LIMIT keep the index in use where PostgreSQL expects many old rows and would look at all.
+		anyOld: db.SQL(`SELECT CASE WHEN EXISTS (SELECT 1 FROM (SELECT 1 FROM {t}verify_challenges WHERE ` + isEnded + ` ORDER BY decided_at LIMIT 1) AS a)
+			OR EXISTS (SELECT 1 FROM (SELECT 1 FROM {t}verify_events WHERE ` + isOld + ` ORDER BY happened_at LIMIT 1) AS b)
+			OR EXISTS (SELECT 1 FROM (SELECT 1 FROM {t}verify_limits WHERE ends_at <= ? ORDER BY ends_at LIMIT 1) AS c) THEN 1 ELSE 0 END`),
 		// The condition stands outside again: on PostgreSQL a row may change while the statement waits for it.
 		dropEnded: db.SQL(`DELETE FROM {t}verify_challenges WHERE ` + isEnded + ` AND (tenant, id) IN
 			(SELECT tenant, id FROM {t}verify_challenges WHERE ` + isEnded + ` ORDER BY decided_at LIMIT ?)`),
 		dropLimits: db.SQL(`DELETE FROM {t}verify_limits WHERE ends_at <= ? AND name IN
 			(SELECT name FROM {t}verify_limits WHERE ends_at <= ? ORDER BY ends_at LIMIT ?)`),
 
-		unchained: db.SQL(linked + ` WHERE chain = 0 ORDER BY seq LIMIT ?`),
-		chains:    db.SQL(`SELECT base, base_link, head, head_link FROM {t}verify_chains WHERE tenant = ?`),
+		unchained: db.SQL(`SELECT seq, ` + eventColumns + `, chain, link,
+			COALESCE((SELECT c.head FROM {t}verify_chains c WHERE c.tenant = e.tenant), 0),
+			(SELECT c.head_link FROM {t}verify_chains c WHERE c.tenant = e.tenant)
+			FROM {t}verify_events e WHERE chain = 0 ORDER BY seq LIMIT ?`),
+		chains: db.SQL(`SELECT base, base_link, head, head_link FROM {t}verify_chains WHERE tenant = ?`),
 		newChain: db.SQL(`INSERT INTO {t}verify_chains (tenant, head, head_link, base, base_link) VALUES (?, ?, ?, 0, ?)
 			ON CONFLICT (tenant) DO NOTHING`),
 		setChain: db.SQL(`UPDATE {t}verify_chains SET head = ?, head_link = ? WHERE tenant = ? AND head = ?`),
 		setLink:  db.SQL(`UPDATE {t}verify_events SET chain = ?, link = ? WHERE seq = ? AND id = ? AND tenant = ? AND chain = 0`),
+		setLinks: db.SQL(`UPDATE {t}verify_events e SET chain = x.n, link = decode(x.v, 'hex')
+			FROM json_to_recordset(CAST(? AS json)) AS x(n bigint, v text, s bigint, i text)
+			WHERE e.seq = x.s AND e.id = x.i AND e.tenant = ? AND e.chain = 0`),
 		evidence: db.SQL(linked + ` WHERE tenant = ? AND chain > ? ORDER BY chain LIMIT ?`),
-		// The tenants whose chain begins with an old event, and that event.
-		oldest: db.SQL(`SELECT c.tenant, c.base FROM {t}verify_chains c JOIN {t}verify_events e
-			ON e.tenant = c.tenant AND e.chain = c.base + 1 AND e.` + isOld + ` ORDER BY e.happened_at LIMIT ?`),
-		// The old events that follow the base without a younger one between.
-		olds: db.SQL(`SELECT chain, link FROM {t}verify_events WHERE tenant = ? AND chain > ? AND chain < COALESCE(
-			(SELECT chain FROM {t}verify_events WHERE tenant = ? AND chain > ? AND (acked = 0 OR happened_at >= ?) ORDER BY chain LIMIT 1),
-			9223372036854775807) ORDER BY chain LIMIT ?`),
+		// The tenants whose chain begins with an old event. A look at one event of each tenant: their old events may be
+		// many, and stay while the first of them is not acknowledged.
+		oldest: db.SQL(`SELECT tenant, base FROM (SELECT c.tenant, c.base, (SELECT e.happened_at FROM {t}verify_events e
+			WHERE e.tenant = c.tenant AND e.chain = c.base + 1 AND e.chain > 0 AND e.acked = 1) AS since FROM {t}verify_chains c) AS first
+			WHERE since < ? ORDER BY since LIMIT ?`),
+		olds: db.SQL(`SELECT chain, link, CASE WHEN acked = 1 AND happened_at < ? THEN 1 ELSE 0 END FROM {t}verify_events
+			WHERE tenant = ? AND chain > ? ORDER BY chain LIMIT ?`),
 		moveBase:   db.SQL(`UPDATE {t}verify_chains SET base = ?, base_link = ? WHERE tenant = ? AND base = ?`),
 		dropEvents: db.SQL(`DELETE FROM {t}verify_events WHERE tenant = ? AND chain > ? AND chain <= ?`),
 

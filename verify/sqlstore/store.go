@@ -42,6 +42,8 @@ type Store struct {
 	db *sqlx.DB
 	q  *statements
 	o  Options
+	// call is for PostgreSQL alone.
+	call calls
 }
 
 var _ verify.Store = (*Store)(nil)
@@ -54,7 +56,7 @@ func New(db *sql.DB, d Dialect, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: x, q: newStatements(x)}
+	s := &Store{db: x, q: newStatements(x), call: newCalls(x)}
 	if o != nil {
 		s.o = *o
 	}

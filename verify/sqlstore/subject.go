@@ -60,6 +60,12 @@ func (s *Store) setSubject(ctx context.Context, tx *sqlx.Tx, tenant mspkit.Tenan
 	return err
 }
 
+// key names the lock of a tenant.
+func (s *Store) key(tenant mspkit.TenantID) int64 {
+	sum := sha256.Sum256([]byte("mspkit verify\x00" + s.o.Schema + "\x00" + s.o.Prefix + "\x00" + string(tenant)))
+	return int64(binary.BigEndian.Uint64(sum[:]))
+}
+
 // lock makes this transaction the only writer of its tenants, as SQLite has one writer anyway. On PostgreSQL it
 // keeps what was read true until the commit and the events of a tenant in the order of their commits.
 func (s *Store) lock(ctx context.Context, tx *sqlx.Tx, tenants ...mspkit.TenantID) error {
@@ -68,8 +74,7 @@ func (s *Store) lock(ctx context.Context, tx *sqlx.Tx, tenants ...mspkit.TenantI
 	}
 	keys := make([]int64, 0, len(tenants))
 	for _, t := range tenants {
-		sum := sha256.Sum256([]byte("mspkit verify\x00" + s.o.Schema + "\x00" + s.o.Prefix + "\x00" + string(t)))
-		keys = append(keys, int64(binary.BigEndian.Uint64(sum[:])))
+		keys = append(keys, s.key(t))
 	}
 	slices.Sort(keys) // everybody in the same order, so that nobody waits in a circle
 	for _, k := range slices.Compact(keys) {

@@ -170,14 +170,18 @@ func (x *bare) run(b *testing.B, statements []statement) {
 			}
 			continue
 		}
-		if err := x.query(ctx, s); err != nil {
+		if err := queryAll(ctx, x.conn, s); err != nil {
 			b.Fatal(s.query, err)
 		}
 	}
 }
 
-func (x *bare) query(ctx context.Context, s statement) error {
-	rows, err := x.conn.QueryContext(ctx, s.query, s.args...)
+// queryAll reads every row of a query and forgets it.
+func queryAll(ctx context.Context, q interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}, s statement,
+) error {
+	rows, err := q.QueryContext(ctx, s.query, s.args...)
 	if err != nil {
 		return err
 	}
