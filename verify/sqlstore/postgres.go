@@ -85,8 +85,11 @@ func (s *Store) callAttempt(ctx context.Context, ref verify.Ref, t verify.Try, n
 	args := append([]any{s.key(ref.Tenant), sqlx.Micros(now), ref.Tenant, ref.ID, t.Method, t.Technician, encodeList(t.Answerers)}, stampArgs(t.Stamp)...)
 	var mac, wordMAC []byte
 	r, sub, err := s.callRecord(ctx, s.call.attempt, append(args, locked.ID, locked.Kind), &mac, &wordMAC)
+	if err != nil { // the row may have come, but the commit has not: the MACs must not leave
+		return verify.Record{}, verify.SubjectState{}, err
+	}
 	r.MAC, r.WordMAC = mac, wordMAC
-	return r, sub, err
+	return r, sub, nil
 }
 
 func (s *Store) callFinish(ctx context.Context, ref verify.Ref, version int64, o verify.Outcome, now time.Time) (verify.Record, error) {

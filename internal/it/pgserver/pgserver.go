@@ -95,7 +95,7 @@ func (s *Server) Start(settings ...string) {
 	defer log.Close() //nolint:errcheck // the server has a handle of its own
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for ; ; time.Sleep(50 * time.Millisecond) {
+	for {
 		cmd := s.command(context.Background(), "postgres", args...)
 		cmd.Stdout, cmd.Stderr = log, log
 		s.ok(cmd.Start())
@@ -107,6 +107,7 @@ func (s *Server) Start(settings ...string) {
 			text, _ := os.ReadFile(filepath.Join(s.home, "log"))
 			s.t.Fatalf("the server does not start: %s", text)
 		}
+		<-time.After(50 * time.Millisecond)
 	}
 }
 
