@@ -9,7 +9,7 @@ type statements struct {
 	subject, setSubject, dropSubject                 string
 	count, refund, event                             string
 	reached, enqueue, anyDue, queueDue, lease, done  string
-	anyExpired, expired                              string
+	anyExpired, expired, channel                     string
 	anyOld, dropEnded, dropLimits                    string
 	approved                                         string
 	unchained, chains, newChain, setChain            string
@@ -120,6 +120,9 @@ func newStatements(db *sqlx.DB) *statements {
 			WHERE tenant = ? AND chain > ? ORDER BY chain LIMIT ?`),
 		moveBase:   db.SQL(`UPDATE {t}verify_chains SET base = ?, base_link = ? WHERE tenant = ? AND base = ?`),
 		dropEvents: db.SQL(`DELETE FROM {t}verify_events WHERE tenant = ? AND chain > ? AND chain <= ?`),
+
+		channel: db.SQL(`SELECT ` + channel4("n.nspname") + ` FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.oid = to_regclass('{t}verify_challenges')`),
 
 		factor: db.SQL(`SELECT version, sealed, changed_at FROM {t}verify_factors WHERE tenant = ? AND subject = ? AND kind = ?`),
 		newFactor: db.SQL(`INSERT INTO {t}verify_factors (tenant, subject, kind, version, sealed, changed_at) VALUES (?, ?, ?, 1, ?, ?)

@@ -1,10 +1,12 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 
+	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/sqlx"
 	"github.com/mspkit/mspkit/verify"
 )
@@ -78,4 +80,16 @@ func wrap(verb string, err error) error {
 		}
 	}
 	return fmt.Errorf("sqlstore: %s: %w", verb, err)
+}
+
+// Channel returns the name of the channel on which PostgreSQL tells of changes, each time with the id of a challenge.
+// The name is made of schema and prefix, so that two installations in one database do not wake each other. It is for
+// package pgwatch; on SQLite it is [mspkit.ErrInvalid].
+func (s *Store) Channel(ctx context.Context) (string, error) {
+	if s.db.Dialect() != sqlx.Postgres {
+		return "", fmt.Errorf("sqlstore: channel: %s does not notify: %w", s.db.Dialect(), mspkit.ErrInvalid)
+	}
+	var name string
+	err := s.db.QueryRowContext(ctx, s.q.channel).Scan(&name)
+	return name, wrap("channel", err)
 }

@@ -103,6 +103,7 @@ func (w *wire) serve(client net.Conn, server string) {
 			return
 		case drop:
 			continue
+		case pass:
 		}
 		if _, err := client.Write(message); err != nil {
 			return
@@ -124,7 +125,7 @@ func (w *wire) cutNext() {
 	w.judge.Store(&judge)
 }
 
-// open returns a store on one connection.
+// store returns a store on one connection.
 func (w *wire) store(t testing.TB) *sqlstore.Store {
 	t.Helper()
 	db := w.open(t)
@@ -237,7 +238,10 @@ func TestAVerbWhoseAnswerIsLostConfirmsNothingAndMayBeRepeated(t *testing.T) {
 		_, err := store.Redeem(ctx, ref, by, stamp(verify.EventRedeemed), now)
 		return err
 	}
-	require.ErrorIs(t, func() error { _, err := store.Redeem(ctx, verify.Ref{Tenant: "contoso", ID: "none"}, "a", verify.Stamp{}, now); return err }(), verify.ErrNotFound)
+	require.ErrorIs(t, func() error {
+		_, err := store.Redeem(ctx, verify.Ref{Tenant: "contoso", ID: "none"}, "a", verify.Stamp{}, now)
+		return err
+	}(), verify.ErrNotFound)
 	require.Equal(t, "job", lost(func() error { return redeem("job") }).RedeemedBy)
 	require.NoError(t, redeem("job"))
 	require.ErrorIs(t, redeem("thief"), verify.ErrRedeemed)
