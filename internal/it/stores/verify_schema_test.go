@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,7 +24,7 @@ import (
 func TestInstancesThatStartAtOnceFindOneSchema(t *testing.T) {
 	t.Parallel()
 	for _, instances := range []int{2, 8} {
-		t.Run(fmt.Sprint(instances), func(t *testing.T) {
+		t.Run(strconv.Itoa(instances), func(t *testing.T) {
 			t.Parallel()
 			eachDatabase(t, func(t *testing.T, d database) {
 				o := &sqlstore.Options{Schema: d.schema}
