@@ -57,7 +57,7 @@ func TestOfAllWhoRedeemOneDoes(t *testing.T) {
 		}
 		t.Logf("%d redeems of %d proofs in %v", redeems, redeems/racers, time.Since(begun).Round(time.Second))
 		table := "mspkit_verify_events"
-		require.Equal(t, []string{strconv.Itoa(redeems/racers)}, column(t, d.open(t), `SELECT CAST(COUNT(*) AS text) FROM `+table+` WHERE kind = 'redeemed'`))
+		require.Equal(t, []string{strconv.Itoa(redeems / racers)}, column(t, d.open(t), `SELECT CAST(COUNT(*) AS text) FROM `+table+` WHERE kind = 'redeemed'`))
 		require.Equal(t, []string{"0"}, column(t, d.open(t), `SELECT CAST(COUNT(*) AS text) FROM (SELECT 1 FROM `+table+` WHERE kind = 'redeemed' GROUP BY tenant, challenge HAVING COUNT(*) > 1) AS twice`))
 	})
 }
