@@ -50,6 +50,10 @@ func (c recordingConn) note(query string, args []driver.NamedValue) {
 	*c.sent = append(*c.sent, s)
 }
 
+func (c recordingConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+}
+
 func (c recordingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	c.note(query, args)
 	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)

@@ -5,8 +5,12 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,5 +219,77 @@ func BenchmarkVerifyPostgres(b *testing.B) {
 				require.NoError(b, db.Close())
 			}
 		}
+	}
+}
+
+// BenchmarkVerifySweep ends expired challenges, 20,000 or as many as MSPKIT_SWEEP says, while 8 clients check live ones of
+// the same tenants, and compares the 99th percentile of Check during the sweep with that before it. Run it with
+// -benchtime 1x.
+func BenchmarkVerifySweep(b *testing.B) {
+	rows := 20_000
+	if given := os.Getenv("MSPKIT_SWEEP"); given != "" {
+		var err error
+		rows, err = strconv.Atoi(given)
+		require.NoError(b, err)
+	}
+	const clients = 8
+	for b.Loop() {
+		_, d := ownPostgres(b)
+		fill := d
+		fill.dsn += "&search_path=verify"
+		db := fill.open(b)
+		db.SetMaxOpenConns(1)
+		crowded(b, db, 2*rows) // half of them is pending, and expired for long
+		x := newPGBench(b, d, 1, clients)
+		sweeper := openVerify(b, d)
+		var before, during []time.Duration
+		live := func(stop func() bool) (out []time.Duration) {
+			var mu sync.Mutex
+			var made atomic.Int64
+			made.Store(int64(x.made))
+			x.crowd(clients, 1, func(_, c, _ int) {
+				for tenant := c; !stop(); tenant = (tenant + clients) % 1000 {
+					r := x.start(b, x.services[0], mspkit.TenantID(fmt.Sprintf("tenant-%d", tenant)), int(made.Add(1)))
+					begun := time.Now()
+					x.check(b, x.services[0], r)
+					mu.Lock()
+					out = append(out, time.Since(begun))
+					mu.Unlock()
+				}
+			})
+			x.made = int(made.Load())
+			return out
+		}
+		for end := time.Now().Add(10 * time.Second); len(before) == 0; {
+			before = live(func() bool { return time.Now().After(end) })
+		}
+		var swept atomic.Bool
+		done := make(chan time.Duration)
+		ended := 0
+		go func() { // as Service.Run does it
+			begun := time.Now()
+			defer func() { swept.Store(true); done <- time.Since(begun) }()
+			for {
+				n, err := sweeper.Expire(context.Background(), time.Now().Add(-time.Hour), 100)
+				ended += n
+				if err != nil || n < 100 {
+					if err != nil {
+						b.Error(err)
+					}
+					return
+				}
+			}
+		}()
+		during = live(swept.Load)
+		took := <-done
+		require.Equal(b, rows, ended)
+		p99 := func(all []time.Duration) float64 {
+			slices.Sort(all)
+			return float64(all[len(all)*99/100].Microseconds()) / 1000
+		}
+		b.ReportMetric(float64(ended)/took.Seconds(), "swept/s")
+		b.ReportMetric(p99(before), "p99-before-ms")
+		b.ReportMetric(p99(during), "p99-during-ms")
+		b.ReportMetric(float64(len(during))/took.Seconds(), "checks/s-during")
 	}
 }
