@@ -213,7 +213,7 @@ type Script struct {
 	Version   int
 	// SQL are statements, each ended by a semicolon, to be run in one transaction. They note the migration
 	// the way Migrate does (with no date), so that Check and a later Migrate know of it. A schema that is
-	// named must exist.
+	// named must exist. On PostgreSQL the bodies of functions stand between $$ and hold semicolons of their own.
 	SQL string
 }
 

@@ -1,5 +1,4 @@
-// Package sqlstore keeps challenges in the host's own SQL database: SQLite now, with statements that are the same
-// on PostgreSQL.
+// Package sqlstore keeps challenges in the host's own SQL database, SQLite or PostgreSQL.
 //
 // The host opens the database with a driver of its choice, creates the tables once, and gives the store to the
 // service:
@@ -9,10 +8,34 @@
 //	store, err := sqlstore.New(db, sqlstore.SQLite, nil)
 //	svc, err := verify.New(store, ring, baseURL, settings, nil)
 //
-// The tables are verify_challenges, verify_subjects, verify_limits, verify_events and verify_queue, each behind
-// the prefix of [Options]. An idempotency key is a column of its challenge and is forgotten with it.
-// With synchronous(FULL) a power cut loses nothing that was answered; with NORMAL it may lose the last moments,
+// The tables are verify_challenges, verify_subjects, verify_limits, verify_events, verify_queue, verify_chains and
+// verify_factors, each behind the prefix of [Options]. An idempotency key is a column of its challenge and is forgotten
+// with it.
+//
+// # PostgreSQL
+//
+// Begin, Sent, Attempt, Finish and Redeem are functions in the database, made by [Migrate]: each is one statement and one
+// round trip, so that a Start needs two with the receipt of its message, and a Check two. The role that migrates must be
+// allowed to create tables, functions and triggers; the one that works needs to read, write and execute. Functions carry
+// the version of their migration and are never replaced: the previous release goes on with its own. Connections must be at
+// the isolation level read committed, which is PostgreSQL's default; a verb on another one fails. Package pgwatch lets
+// waiters hear of a change at once.
+//
+// # What a crash leaves
+//
+// On SQLite with synchronous(FULL) a power cut loses nothing that was answered; with NORMAL it may lose the last moments,
 // tries among them. A killed process loses nothing in either.
+//
+// On PostgreSQL whatever a verb has answered about challenges, subjects, factors and chains is on the disk: triggers set
+// synchronous_commit to on for the transaction where the host has it off. Not protected by that are what was acknowledged
+// (events are handed over again), the queue of the public form, and its counters. With fsync off a killed server loses
+// nothing, and a power cut may lose everything, which no program can help. Where a standby takes over that does not
+// replicate synchronously, the last moments before are lost, and a proof that was redeemed in them comes back: set
+// synchronous_standby_names.
+//
+// Where a connection breaks within a verb it is not known whether the verb happened. The caller gets the error and
+// neither a MAC nor a proof, and may repeat the verb: a try is then counted twice at most, an outcome is
+// [verify.ErrNotPending], and the same redeemer gets its proof redeemed once.
 //
 // # Security
 //
@@ -22,8 +45,9 @@
 // # Concurrency
 //
 // A [Store] is safe for concurrent use, and any number of instances and processes may share a database. Every
-// verb is one write transaction: on SQLite the database has one writer at a time, on PostgreSQL a tenant has.
-// That makes the order of the events of a tenant the order in which they were committed.
+// verb is one write transaction: on SQLite the database has one writer at a time, on PostgreSQL a tenant has, by an
+// advisory lock. That makes the order of the events of a tenant the order in which they were committed. Who redeems a
+// proof too late does not wait for that lock. Serialization failures and deadlocks are run again, up to 10 times.
 //
 // # Errors
 //
