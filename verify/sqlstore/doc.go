@@ -8,8 +8,9 @@
 //	store, err := sqlstore.New(db, sqlstore.SQLite, nil)
 //	svc, err := verify.New(store, ring, baseURL, settings, nil)
 //
-// The tables are verify_challenges, verify_subjects, verify_limits, verify_events, verify_queue, verify_chains and
-// verify_factors, each behind the prefix of [Options]. An idempotency key is a column of its challenge and is forgotten
+// The tables are verify_challenges, verify_subjects, verify_limits, verify_events, verify_queue, verify_chains,
+// verify_factors and, on PostgreSQL, verify_listening, each behind the prefix of [Options]. An idempotency key is a
+// column of its challenge and is forgotten
 // with it.
 //
 // # PostgreSQL

@@ -121,7 +121,7 @@ func newStatements(db *sqlx.DB) *statements {
 		moveBase:   db.SQL(`UPDATE {t}verify_chains SET base = ?, base_link = ? WHERE tenant = ? AND base = ?`),
 		dropEvents: db.SQL(`DELETE FROM {t}verify_events WHERE tenant = ? AND chain > ? AND chain <= ?`),
 
-		channel: db.SQL(`SELECT ` + channel4("n.nspname") + ` FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		channel: db.SQL(`WITH asked AS (INSERT INTO {t}verify_listening (id) VALUES (1) ON CONFLICT DO NOTHING) SELECT ` + channel4("n.nspname") + ` FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.oid = to_regclass('{t}verify_challenges')`),
 
 		factor: db.SQL(`SELECT version, sealed, changed_at FROM {t}verify_factors WHERE tenant = ? AND subject = ? AND kind = ?`),

@@ -82,9 +82,10 @@ func wrap(verb string, err error) error {
 	return fmt.Errorf("sqlstore: %s: %w", verb, err)
 }
 
-// Channel returns the name of the channel on which PostgreSQL tells of changes, each time with the id of a challenge.
-// The name is made of schema and prefix, so that two installations in one database do not wake each other. It is for
-// package pgwatch; on SQLite it is [mspkit.ErrInvalid].
+// Channel returns the name of the channel on which PostgreSQL tells of changes, each time with the id of a challenge. It
+// is told of nothing until this was called once, by any instance; to stop it, delete the row of verify_listening. The
+// name is made of schema and prefix, so that two installations in one database do not wake each other. It is for package
+// pgwatch; on SQLite it is [mspkit.ErrInvalid].
 func (s *Store) Channel(ctx context.Context) (string, error) {
 	if s.db.Dialect() != sqlx.Postgres {
 		return "", fmt.Errorf("sqlstore: channel: %s does not notify: %w", s.db.Dialect(), mspkit.ErrInvalid)

@@ -10,19 +10,23 @@ func channel4(schema string) string {
 // triggers4 are the triggers of migration 4.
 func triggers4() []string {
 	out := []string{
+		// Commits that notify wait for each other, so it is done only where somebody has asked for the channel, and ...
+		`CREATE TABLE {t}verify_listening (id bigint NOT NULL PRIMARY KEY)`,
 		`CREATE FUNCTION {t}verify_notify_4() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM pg_notify(` + channel4("TG_TABLE_SCHEMA") + `, NEW.id);
+	IF EXISTS (SELECT 1 FROM {t}verify_listening) THEN
+		PERFORM pg_notify(` + channel4("TG_TABLE_SCHEMA") + `, NEW.id);
+	END IF;
 	RETURN NULL;
 END $$`,
 		`CREATE FUNCTION {t}verify_notify_all_4() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM pg_notify(` + channel4("TG_TABLE_SCHEMA") + `, c.id) FROM {t}verify_challenges c
-		WHERE c.tenant = NEW.tenant AND c.subject = NEW.subject AND c.state = 'pending';
+		WHERE c.tenant = NEW.tenant AND c.subject = NEW.subject AND c.state = 'pending' AND EXISTS (SELECT 1 FROM {t}verify_listening);
 	RETURN NULL;
 END $$`,
-		// Commits that notify wait for each other, so only what somebody waits for is told: not that a message was sent,
-		// which is before Start returns, nor that a proof was redeemed, nor expiry, whose time a waiter knows.
+		// ... only of what somebody waits for: not that a message was sent, which is before Start returns, nor that a
+		// proof was redeemed, nor expiry, whose time a waiter knows.
 		`CREATE TRIGGER {p}verify_notify_4 AFTER UPDATE ON {t}verify_challenges FOR EACH ROW
 	WHEN (OLD.version <> NEW.version AND OLD.redeemed_at = NEW.redeemed_at AND NEW.state <> 'expired'
 		OR OLD.hinted <> NEW.hinted OR OLD.delivery <> NEW.delivery AND NEW.delivery > 1)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -259,4 +260,58 @@ func TestNothingIsLeftOfAWatcher(t *testing.T) { //nolint:paralleltest // looks 
 		}
 	})
 	goleak.VerifyNone(t, before)
+}
+
+// Commits that notify wait for each other, so it is counted what is told: one of a verification that succeeds, and none
+// where nobody ever asked for the channel.
+func TestOnlyWhatSomebodyWaitsForIsNotified(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d, ring := verifySchema(t), newRing(t)
+	store := openVerify(t, d)
+	name, err := store.Channel(ctx)
+	require.NoError(t, err)
+	db := d.open(t)
+	_, err = db.ExecContext(ctx, `DELETE FROM mspkit_verify_listening`)
+	require.NoError(t, err)
+	conn, err := pgx.Connect(ctx, d.dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	_, err = conn.Exec(ctx, "LISTEN "+name)
+	require.NoError(t, err)
+	desk := newDesk(t, store, ring)
+	verification := func(subject string) string {
+		t.Helper()
+		right := desk.begin(t, subject)
+		res, err := desk.Check(ctx, right)
+		require.NoError(t, err)
+		require.NoError(t, desk.Redeem(ctx, res.Proof, verify.Expect{Tenant: "contoso", Subject: subject, Action: verify.ActionIdentify, Technician: jane.ID}, "job"))
+		return right.ID
+	}
+	told := func() (ids []string) {
+		t.Helper()
+		_, err := db.ExecContext(ctx, `SELECT pg_notify($1, 'last')`, name)
+		require.NoError(t, err)
+		for {
+			n, err := conn.WaitForNotification(ctx)
+			require.NoError(t, err)
+			if n.Payload == "last" {
+				return ids
+			}
+			ids = append(ids, n.Payload)
+		}
+	}
+	verification("dana")
+	require.Empty(t, told(), "nobody has asked")
+	_, err = store.Channel(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []string{verification("erin")}, told(), "the outcome, and of it the id alone")
+
+	right := desk.begin(t, "kim")
+	_, err = store.Expire(ctx, time.Now().Add(24*time.Hour), 100)
+	require.NoError(t, err)
+	require.Empty(t, told())
+	ref := verify.Ref{Tenant: right.Tenant, ID: right.ID}
+	require.NoError(t, store.Sent(ctx, ref, "m", verify.DeliveryFailed, verify.Stamp{ID: verify.NewEventID(), Kind: verify.EventUndelivered}, time.Now()))
+	require.Equal(t, []string{right.ID}, told(), "a message that bounced")
 }

@@ -188,36 +188,43 @@ func (x *pgBench) round(b *testing.B, clients, n int, tenant func(client int) in
 // count such as -benchtime 4000x.
 func BenchmarkVerifyPostgres(b *testing.B) {
 	_, d := ownPostgres(b)
-	for _, instances := range []int{1, 2} {
-		for _, clients := range []int{1, 16, 64} {
-			if clients < instances {
-				continue
-			}
-			x := newPGBench(b, d, instances, clients)
-			for _, spread := range []struct {
-				name   string
-				tenant func(int) int
-			}{{"many tenants", func(c int) int { return c }}, {"one tenant", func(int) int { return 0 }}} {
-				b.Run(fmt.Sprintf("%d instances/%d clients/%s", instances, clients, spread.name), func(b *testing.B) {
-					var sums [2][2]time.Duration
-					const chunk = 20 // the two sides take turns this often
-					done := 0
-					for done < b.N {
-						n := min(chunk, max((b.N-done+clients-1)/clients, 1))
-						x.round(b, clients, n, spread.tenant, &sums)
-						done += n * clients
-					}
-					for i, verb := range []string{"Start", "Check"} {
-						b.ReportMetric(float64(done)/sums[i][0].Seconds(), verb+"s/s")
-						b.ReportMetric(float64(sums[i][0].Microseconds())*float64(clients)/float64(done), verb+"-µs")
-						b.ReportMetric(float64(sums[i][0])/float64(sums[i][1]), verb+"-x/bare")
-					}
-					b.ReportMetric(0, "ns/op") // of all four crowds, which nobody needs
-				})
-			}
-			for _, db := range x.pools {
-				require.NoError(b, db.Close())
-			}
+	for _, run := range []struct {
+		instances, clients int
+		watched            bool
+	}{{1, 1, false}, {1, 16, false}, {1, 64, false}, {2, 16, false}, {2, 64, false}, {1, 16, true}, {1, 64, true}} {
+		instances, clients, name := run.instances, run.clients, "1 instance"
+		if instances == 2 {
+			name = "2 instances"
+		}
+		if run.watched { // from here on every outcome is notified
+			_, err := openVerify(b, d).Channel(b.Context())
+			require.NoError(b, err)
+			name = "watched"
+		}
+		x := newPGBench(b, d, instances, clients)
+		for _, spread := range []struct {
+			name   string
+			tenant func(int) int
+		}{{"many tenants", func(c int) int { return c }}, {"one tenant", func(int) int { return 0 }}} {
+			b.Run(fmt.Sprintf("%s/%d clients/%s", name, clients, spread.name), func(b *testing.B) {
+				var sums [2][2]time.Duration
+				const chunk = 20 // the two sides take turns this often
+				done := 0
+				for done < b.N {
+					n := min(chunk, max((b.N-done+clients-1)/clients, 1))
+					x.round(b, clients, n, spread.tenant, &sums)
+					done += n * clients
+				}
+				for i, verb := range []string{"Start", "Check"} {
+					b.ReportMetric(float64(done)/sums[i][0].Seconds(), verb+"s/s")
+					b.ReportMetric(float64(sums[i][0].Microseconds())*float64(clients)/float64(done), verb+"-µs")
+					b.ReportMetric(float64(sums[i][0])/float64(sums[i][1]), verb+"-x/bare")
+				}
+				b.ReportMetric(0, "ns/op") // of all four crowds, which nobody needs
+			})
+		}
+		for _, db := range x.pools {
+			require.NoError(b, db.Close())
 		}
 	}
 }

@@ -12,8 +12,9 @@
 //
 // However many watchers there are, one connection of the process listens. A trigger of sqlstore's tables notifies in
 // the transaction of the change, whichever release and instance makes it: of an outcome, a renewal, an approval, a hint
-// of a denial, a delivery that arrived or failed, and of a subject who is frozen or locked. Of what nobody waits for it
-// does not: commits that notify wait for each other in PostgreSQL (see docs/benchmarks.md). A notification that is lost
+// of a denial, a delivery that arrived or failed, and of a subject who is frozen or locked. Commits that notify wait for
+// each other in PostgreSQL, which costs where there are hundreds a second (see docs/benchmarks.md); so it does not tell of
+// what nobody waits for, and of nothing at all until the first Run in the database. A notification that is lost
 // is made up for by reading again, after [Options.Poll] at the latest, and without Run watchers poll.
 //
 // # Security
