@@ -10,8 +10,7 @@
 //
 // The tables are verify_challenges, verify_subjects, verify_limits, verify_events, verify_queue, verify_chains,
 // verify_factors and, on PostgreSQL, verify_listening, each behind the prefix of [Options]. An idempotency key is a
-// column of its challenge and is forgotten
-// with it.
+// column of its challenge and is forgotten with it.
 //
 // # PostgreSQL
 //
