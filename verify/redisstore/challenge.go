@@ -1,0 +1,185 @@
+package redisstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mspkit/mspkit/verify"
+)
+
+// Begin implements [verify.Store]. Where a limit is global it takes two round trips, or three where it is refused.
+func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verify.Limit, now time.Time) (verify.Record, bool, error) {
+	r := n.Record
+	r.Version = 1
+	g, err := s.countGlobal(ctx, limits, n.Stamp.ID, now)
+	if err != nil {
+		return verify.Record{}, false, wrap("begin", err)
+	}
+	// From here on an error of Redis leaves open what happened, so what was counted stays counted.
+	a, err := s.run(ctx, s.in(r.Tenant, beginScript, encodeTime(now), s.channel(), encodeRecord(r, n.Idempotency),
+		pack(string(r.MAC), string(r.WordMAC)), n.Idempotency, n.Fingerprint, encodeStamp(n.Stamp), g.encode(limits, n.Stamp, now)))
+	if err != nil {
+		return verify.Record{}, false, wrap("begin", err)
+	}
+	existing := a.at(0) == "existing"
+	if existing || a.at(0) != "ok" {
+		s.giveBack(ctx, g, limits, n.Stamp.ID)
+	}
+	if a.at(0) == "limited" {
+		return verify.Record{}, false, limited(a, limits, now)
+	}
+	if err := decided[a.at(0)]; err != nil {
+		return verify.Record{}, false, err
+	}
+	r, err = decodeRecord(a.at(1))
+	return r, existing, wrap("begin", err)
+}
+
+// Renew implements [verify.Store]. It counts like Begin.
+func (s *Store) Renew(ctx context.Context, ref verify.Ref, version int64, n verify.Renewal, limits []verify.Limit, now time.Time) (verify.Record, error) {
+	g, err := s.countGlobal(ctx, limits, n.Stamp.ID, now)
+	if err != nil {
+		return verify.Record{}, wrap("renew", err)
+	}
+	a, err := s.run(ctx, s.on(renewScript, ref, n.Stamp, now, number(version), n.KeyID, pack(string(n.MAC), string(n.WordMAC)),
+		string(n.Sealed), number(n.MaxTries), encodeTime(n.ExpiresAt), flag(n.Send), g.encode(limits, n.Stamp, now)))
+	if err != nil {
+		return verify.Record{}, wrap("renew", err)
+	}
+	if a.at(0) != "ok" {
+		s.giveBack(ctx, g, limits, n.Stamp.ID)
+	}
+	if a.at(0) == "limited" {
+		return verify.Record{}, limited(a, limits, now)
+	}
+	if err := decided[a.at(0)]; err != nil {
+		return verify.Record{}, err
+	}
+	r, err := decodeRecord(a.at(1))
+	return r, wrap("renew", err)
+}
+
+// Attempt implements [verify.Store].
+func (s *Store) Attempt(ctx context.Context, ref verify.Ref, t verify.Try, now time.Time) (verify.Record, verify.SubjectState, error) {
+	a, err := s.do(ctx, "attempt", s.on(attemptScript, ref, t.Stamp, now, string(t.Method), t.Technician, pack(t.Answerers...)))
+	if err != nil {
+		return verify.Record{}, verify.SubjectState{}, err
+	}
+	r, sub, err := decodeBoth(a)
+	if err == nil && a.at(4) != "" {
+		var macs []string
+		if macs, err = unpack(a.at(4), 2); err == nil {
+			r.MAC, r.WordMAC = bytes(macs[0]), bytes(macs[1])
+		}
+	}
+	if err != nil {
+		return verify.Record{}, verify.SubjectState{}, wrap("attempt", err)
+	}
+	return r, sub, nil
+}
+
+// Finish implements [verify.Store]. Counts that are global are given back by DeleteExpired.
+func (s *Store) Finish(ctx context.Context, ref verify.Ref, version int64, o verify.Outcome, now time.Time) (verify.Record, error) {
+	return s.change(ctx, "finish", s.on(finishScript, ref, o.Stamp, now, number(version), string(o.State), encodeTime(o.ProofUntil),
+		encodeTime(o.FreezeUntil), encodeStamp(o.FreezeStamp)))
+}
+
+// Sent implements [verify.Store].
+func (s *Store) Sent(ctx context.Context, ref verify.Ref, receiptID string, status verify.DeliveryStatus, st verify.Stamp, now time.Time) error {
+	_, err := s.do(ctx, "sent", s.on(sentScript, ref, st, now, receiptID, number(status)))
+	return err
+}
+
+// Hint implements [verify.Store].
+func (s *Store) Hint(ctx context.Context, ref verify.Ref, st verify.Stamp, now time.Time) error {
+	_, err := s.do(ctx, "hint", s.on(hintScript, ref, st, now))
+	return err
+}
+
+// Approve implements [verify.Store].
+func (s *Store) Approve(ctx context.Context, ref verify.Ref, by string, st verify.Stamp, now time.Time) (verify.Record, error) {
+	return s.change(ctx, "approve", s.on(approveScript, ref, st, now, by))
+}
+
+// Redeem implements [verify.Store].
+func (s *Store) Redeem(ctx context.Context, ref verify.Ref, by string, st verify.Stamp, now time.Time) (verify.Record, error) {
+	return s.change(ctx, "redeem", s.on(redeemScript, ref, st, now, by))
+}
+
+// Get implements [verify.Store].
+func (s *Store) Get(ctx context.Context, ref verify.Ref) (verify.Record, verify.SubjectState, error) {
+	a, err := s.do(ctx, "get", s.in(ref.Tenant, getScript, string(ref.Tenant), ref.ID))
+	if err != nil {
+		return verify.Record{}, verify.SubjectState{}, err
+	}
+	r, sub, err := decodeBoth(a)
+	return r, sub, wrap("get", err)
+}
+
+// scan is how many records of an index one script looks at.
+const scan = 200
+
+// List implements [verify.Store]. It reads in steps, so what changes meanwhile may be missing.
+func (s *Store) List(ctx context.Context, q verify.Query) ([]verify.Record, error) {
+	index, technician, open := "la"+keyed(string(q.Tenant)), "", ""
+	switch {
+	case q.Subject != "":
+		index, technician = "ls"+keyed(string(q.Tenant))+keyed(q.Subject), q.Technician
+	case !q.OpenAt.IsZero():
+		index, technician = "lo"+keyed(string(q.Tenant)), q.Technician
+	case q.Technician != "":
+		index = "lt" + keyed(string(q.Tenant)) + keyed(q.Technician)
+	}
+	if !q.OpenAt.IsZero() {
+		open = encodeTime(q.OpenAt)
+	}
+	var out []verify.Record
+	from := ""
+	for len(out) < q.Capped() {
+		a, err := s.do(ctx, "list", s.in(q.Tenant, listScript, string(q.Tenant), index, from, q.Capped()-len(out), scan, technician, open))
+		if err != nil {
+			return nil, err
+		}
+		for _, packed := range a[2:] {
+			r, err := decodeRecord(packed)
+			if err != nil {
+				return nil, wrap("list", err)
+			}
+			out = append(out, r)
+		}
+		if from = a.at(1); from == "" {
+			break
+		}
+	}
+	return out, nil
+}
+
+// on returns a script that works on one record; lua/record.lua reads what is given first.
+func (s *Store) on(script *redis.Script, ref verify.Ref, st verify.Stamp, now time.Time, args ...any) call {
+	return s.in(ref.Tenant, script, append([]any{encodeTime(now), s.channel(), string(ref.Tenant), ref.ID, encodeStamp(st)}, args...)...)
+}
+
+// change runs a script that returns the record as it is afterwards.
+func (s *Store) change(ctx context.Context, verb string, c call) (verify.Record, error) {
+	a, err := s.do(ctx, verb, c)
+	if err != nil {
+		return verify.Record{}, err
+	}
+	r, err := decodeRecord(a.at(1))
+	return r, wrap(verb, err)
+}
+
+// decodeBoth reads a record and what is kept of its subject.
+func decodeBoth(a answer) (verify.Record, verify.SubjectState, error) {
+	r, err := decodeRecord(a.at(1))
+	if err != nil {
+		return verify.Record{}, verify.SubjectState{}, err
+	}
+	sub, err := decodeSubject(a.at(2), a.at(3))
+	return r, sub, err
+}
+
+// keyed is the function of that name in lua/shard.lua.
+func keyed(s string) string { return number(len(s)) + ":" + s + ":" }

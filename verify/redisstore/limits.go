@@ -1,0 +1,148 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/verify"
+)
+
+// memory is how long the memory of a call on global counters, and these themselves, outlive their purpose.
+const memory = time.Hour
+
+// global is what became of the global limits of one call.
+type global struct {
+	group   string         // what their keys have in common
+	counted map[int]window // by place among all limits
+	refused bool
+	place   int    // of the limit that refused
+	end     string // of its window
+}
+
+type window struct {
+	end     string
+	reached bool
+}
+
+// groupKeys returns the keys of the counters of a group and of the memory of a call. On a cluster both are on one machine.
+func (s *Store) groupKeys(group, call string) []string {
+	tag := "{" + s.prefix + ":" + group + "}"
+	return []string{tag + ":c", tag + ":t:" + call}
+}
+
+// globals returns the places of the global limits and what their keys have in common.
+func globals(limits []verify.Limit) (places []int, group string, _ error) {
+	for i, l := range limits {
+		if !l.Global {
+			continue
+		}
+		g, _ := cutLast(l.Key)
+		if len(places) > 0 && g != group {
+			return nil, "", fmt.Errorf("the keys of the global limits of one call differ before their last slash: %w", mspkit.ErrInvalid)
+		}
+		places, group = append(places, i), g
+	}
+	return places, group, nil
+}
+
+// cutLast cuts a key at its last slash.
+func cutLast(key string) (before, after string) {
+	i := strings.LastIndexByte(key, '/')
+	return key[:max(i, 0)], key[i+1:]
+}
+
+// countGlobal counts the global limits, if there are any. id names the call, so that it counts once however often it is sent.
+func (s *Store) countGlobal(ctx context.Context, limits []verify.Limit, id string, now time.Time) (global, error) {
+	places, group, err := globals(limits)
+	if err != nil || len(places) == 0 {
+		return global{}, err
+	}
+	args := []any{encodeTime(now), memory.Milliseconds()}
+	for _, i := range places {
+		l := limits[i]
+		_, name := cutLast(l.Key)
+		args = append(args, name, l.Max, encodeTime(now.Add(l.Window)), l.Window.Milliseconds())
+	}
+	a, err := s.run(ctx, call{countGlobalScript, s.groupKeys(group, id), args})
+	if err != nil {
+		return global{}, err
+	}
+	g := global{group: group}
+	if a.at(0) == "limited" {
+		var d reader
+		n := d.number(a.at(1))
+		if d.err != nil || n < 0 || int(n) >= len(places) {
+			return global{}, errPacked
+		}
+		g.refused, g.place, g.end = true, places[n], a.at(2)
+		return g, nil
+	}
+	g.counted = map[int]window{}
+	for k, i := range places {
+		g.counted[i] = window{a.at(1 + 2*k), a.at(2+2*k) != ""}
+	}
+	return g, nil
+}
+
+// giveBack takes back what countGlobal counted. Where that fails, the count stays: it is rather too high than too low.
+func (s *Store) giveBack(ctx context.Context, g global, limits []verify.Limit, id string) {
+	if len(g.counted) == 0 {
+		return
+	}
+	args := []any{memory.Milliseconds()}
+	for i, w := range g.counted {
+		_, name := cutLast(limits[i].Key)
+		args = append(args, name, w.end)
+	}
+	if _, err := s.run(ctx, call{giveBackScript, s.groupKeys(g.group, id+"-back"), args}); err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "redisstore: a count of what was refused could not be taken back", slog.Any("error", err))
+	}
+}
+
+// encode returns all limits as lua/limits.lua reads them.
+func (g global) encode(limits []verify.Limit, st verify.Stamp, now time.Time) string {
+	out := make([]string, 0, 7*len(limits))
+	for i, l := range limits {
+		where, end, reached := "t", encodeTime(now.Add(l.Window)), ""
+		if l.Global {
+			where, end, reached = "g", g.counted[i].end, flag(g.counted[i].reached)
+		}
+		if g.refused && i == g.place {
+			where, end = "x", g.end
+		}
+		alert := ""
+		if l.Alert {
+			alert = encodeStamp(l.Reached(st, i))
+		}
+		out = append(out, where, l.Key, number(l.Max), end, flag(l.Refund), alert, reached)
+	}
+	return pack(out...)
+}
+
+// refund gives back the global counts of challenges that were confirmed: each at most once, and none where this process
+// dies meanwhile.
+func (s *Store) refund(ctx context.Context, waiting []int) error {
+	var calls []call
+	_, err := s.sweep(ctx, wave, waiting,
+		func(i, n int) call { return call{popRefundsScript, s.shards[i].keys, []any{n}} },
+		func(_ int, a answer) (int, error) {
+			for _, packed := range a[1:] {
+				f, err := unpack(packed, 3) // an id of its own, the key, the end of the window
+				if err != nil {
+					return 0, err
+				}
+				group, name := cutLast(f[1])
+				calls = append(calls, call{giveBackScript, s.groupKeys(group, f[0]), []any{memory.Milliseconds(), name, f[2]}})
+			}
+			return len(a) - 1, nil
+		})
+	if err != nil {
+		return err
+	}
+	_, err = s.runAll(ctx, calls)
+	return err
+}

@@ -1,0 +1,19 @@
+-- by
+if before then
+  return { 'ok', b }
+end
+local by = ARGV[6]
+if r[STATE] ~= 'confirmed' or r[KIND] ~= 'caller' or r[NEEDSAPPROVAL] == '' then
+  return { 'notpending' }
+elseif by == '' or by == r[TECHNICIAN] then
+  return { 'forbidden' }
+elseif frozen > now then
+  return { 'frozen' }
+elseif now >= r[PROOF] then
+  return { 'proofexpired' }
+elseif r[APPROVEDBY] == '' then
+  r[APPROVEDBY], r[APPROVEDAT] = by, now
+  r[VERSION] = text(tonumber(r[VERSION]) + 1)
+  done()
+end
+return { 'ok', b }

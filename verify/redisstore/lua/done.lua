@@ -1,0 +1,9 @@
+-- tenant, id
+local place = keyed(ARGV[1]) .. ARGV[2]
+local b = call('HGET', H, 'q' .. place)
+if b then
+  local q = unpacked(b)
+  call('ZREM', X, 'q' .. q[6] .. q[7] .. place)
+  call('HDEL', H, 'q' .. place)
+end
+return { 'ok' }

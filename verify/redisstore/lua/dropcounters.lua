@@ -1,0 +1,7 @@
+-- now, most
+local members = call('ZRANGEBYLEX', X, '[c', '(c' .. ARGV[1] .. '~', 'LIMIT', 0, tonumber(ARGV[2]))
+for _, m in ipairs(members) do
+  call('ZREM', X, m)
+  call('HDEL', H, 'c' .. m:sub(22))
+end
+return { 'ok', text(#members) }

@@ -1,0 +1,3 @@
+-- tenant, subject
+local failures, frozen = subject(ARGV[1], ARGV[2])
+return { 'ok', text(failures), frozen }
