@@ -1,4 +1,4 @@
--- ids
+-- ids.
 local heads = {}
 for _, id in ipairs(ARGV) do
   local place = call('HGET', H, 'i' .. id)

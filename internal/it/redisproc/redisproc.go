@@ -1,0 +1,206 @@
+// Package redisproc starts Redis servers for tests that kill, reconfigure or join them.
+package redisproc
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+// Server is one server of a test.
+type Server struct {
+	Addr string
+	// Dir is where it keeps its files.
+	Dir  string
+	args []string
+	cmd  *exec.Cmd
+}
+
+// Start starts a server without persistence unless args say otherwise. It ends with the test.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("mspkit-needs: redis-server")
+	}
+	s := &Server{Dir: t.TempDir()}
+	port := freePort(t)
+	s.Addr = "127.0.0.1:" + port
+	s.args = append([]string{
+		path, "--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--appendonly", "no", "--cluster-node-timeout", "2000",
+	}, args...)
+	s.Resume(t)
+	t.Cleanup(func() { s.Kill(t) })
+	return s
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	// A cluster's bus listens 10000 ports above.
+	for range 50 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		require.NoError(t, err)
+		require.NoError(t, l.Close())
+		n, err := strconv.Atoi(port)
+		require.NoError(t, err)
+		if n < 55000 {
+			return port
+		}
+	}
+	return "21379"
+}
+
+// Resume starts the server again with what is on the disk.
+func (s *Server) Resume(t testing.TB) {
+	t.Helper()
+	var out bytes.Buffer
+	s.cmd = exec.Command(s.args[0], s.args[1:]...) //nolint:noctx // it is killed when the test says so
+	s.cmd.Stdout, s.cmd.Stderr = &out, &out
+	require.NoError(t, s.cmd.Start())
+	c := s.Client()
+	defer c.Close() //nolint:errcheck // it was used for a ping
+	require.Eventually(t, func() bool { return c.Ping(context.Background()).Err() == nil }, 20*time.Second, 10*time.Millisecond, "redis-server does not answer")
+}
+
+// Kill ends it the way a power switch does. A second time does nothing.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	if s.cmd == nil {
+		return
+	}
+	require.NoError(t, s.cmd.Process.Kill())
+	_ = s.cmd.Wait() // it was killed
+	s.cmd = nil
+}
+
+// Client returns a client; the caller closes it.
+func (s *Server) Client() *redis.Client { return redis.NewClient(&redis.Options{Addr: s.Addr}) }
+
+// File returns the newest file below Dir whose name ends in suffix, and its content.
+func (s *Server) File(t testing.TB, suffix string) (path string, content []byte) {
+	t.Helper()
+	var newest time.Time
+	require.NoError(t, filepath.WalkDir(s.Dir, func(p string, _ os.DirEntry, err error) error {
+		info, serr := os.Stat(p)
+		if err == nil && serr == nil && strings.HasSuffix(p, suffix) && info.ModTime().After(newest) {
+			path, newest = p, info.ModTime()
+		}
+		return nil
+	}))
+	require.NotEmpty(t, path, "there is no file *%s", suffix)
+	content, err := os.ReadFile(path) //nolint:gosec // a file of the test
+	require.NoError(t, err)
+	return path, content
+}
+
+// Cluster is a Redis Cluster of three masters.
+type Cluster struct{ Nodes []*Server }
+
+// slots is how many a cluster has.
+const slots = 16384
+
+// StartCluster starts one.
+func StartCluster(t testing.TB) *Cluster {
+	t.Helper()
+	c := &Cluster{}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	clients := make([]*redis.Client, 3)
+	for i := range clients {
+		node := Start(t, "--cluster-enabled", "yes")
+		c.Nodes = append(c.Nodes, node)
+		clients[i] = node.Client()
+		defer clients[i].Close() //nolint:errcheck // nothing is lost
+		require.NoError(t, clients[i].ClusterAddSlotsRange(ctx, i*slots/3, (i+1)*slots/3-1).Err())
+	}
+	for _, n := range c.Nodes[1:] {
+		host, port, err := net.SplitHostPort(n.Addr)
+		require.NoError(t, err)
+		require.NoError(t, clients[0].ClusterMeet(ctx, host, port).Err())
+	}
+	for _, client := range clients {
+		require.Eventually(t, func() bool {
+			info, err := client.ClusterInfo(ctx).Result()
+			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
+		}, 30*time.Second, 50*time.Millisecond, "the cluster does not form")
+	}
+	return c
+}
+
+// Client returns a client of the whole cluster; the caller closes it.
+func (c *Cluster) Client() *redis.ClusterClient {
+	var addrs []string
+	for _, n := range c.Nodes {
+		addrs = append(addrs, n.Addr)
+	}
+	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+}
+
+// Move moves the slot of key to another node step by step, as a cluster's tools do, and calls between with the slot half moved.
+func (c *Cluster) Move(t testing.TB, key string, between func(step string)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	clients := make([]*redis.Client, len(c.Nodes))
+	ids := make([]string, len(c.Nodes))
+	for i, n := range c.Nodes {
+		clients[i] = n.Client()
+		defer clients[i].Close() //nolint:errcheck // nothing is lost
+		var err error
+		ids[i], err = clients[i].Do(ctx, "CLUSTER", "MYID").Text()
+		require.NoError(t, err)
+	}
+	slot, err := clients[0].ClusterKeySlot(ctx, key).Result()
+	require.NoError(t, err)
+	from := -1
+	for i := range clients {
+		if n, err := clients[i].ClusterCountKeysInSlot(ctx, int(slot)).Result(); err == nil && n > 0 {
+			from = i
+		}
+	}
+	require.GreaterOrEqual(t, from, 0, "no node has the key %s", key)
+	to := (from + 1) % len(clients)
+	setSlot := func(i int, args ...any) {
+		require.NoError(t, clients[i].Do(ctx, append([]any{"CLUSTER", "SETSLOT", slot}, args...)...).Err())
+	}
+	setSlot(to, "IMPORTING", ids[from])
+	setSlot(from, "MIGRATING", ids[to])
+	between("before the keys move")
+	host, port, err := net.SplitHostPort(c.Nodes[to].Addr)
+	require.NoError(t, err)
+	for {
+		keys, err := clients[from].ClusterGetKeysInSlot(ctx, int(slot), 10).Result()
+		require.NoError(t, err)
+		if len(keys) == 0 {
+			break
+		}
+		args := []any{"MIGRATE", host, port, "", 0, 5000, "KEYS"}
+		for _, k := range keys {
+			args = append(args, k)
+		}
+		require.NoError(t, clients[from].Do(ctx, args...).Err())
+	}
+	between("after the keys moved")
+	for _, i := range []int{to, from} {
+		setSlot(i, "NODE", ids[to])
+	}
+	for i := range clients {
+		if i != to && i != from {
+			setSlot(i, "NODE", ids[to])
+		}
+	}
+	between(fmt.Sprintf("at the end, slot %d", slot))
+}
