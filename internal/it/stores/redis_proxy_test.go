@@ -1,6 +1,7 @@
 package stores_test
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -44,9 +45,9 @@ func newRedisProxy(t testing.TB, server string) *redisProxy {
 			p.mu.Lock()
 			p.conns = append(p.conns, c, s)
 			p.mu.Unlock()
-			var asked atomic.Bool
-			wg.Go(func() { p.forward(c, s, &asked, true) })
-			wg.Go(func() { p.forward(s, c, &asked, false) })
+			var asked, script atomic.Bool
+			wg.Go(func() { p.forward(c, s, &asked, &script, true) })
+			wg.Go(func() { p.forward(s, c, &asked, &script, false) })
 		}
 	})
 	t.Cleanup(func() {
@@ -57,7 +58,7 @@ func newRedisProxy(t testing.TB, server string) *redisProxy {
 	return p
 }
 
-func (p *redisProxy) forward(from, to net.Conn, asked *atomic.Bool, requests bool) {
+func (p *redisProxy) forward(from, to net.Conn, asked, script *atomic.Bool, requests bool) {
 	defer from.Close()
 	defer to.Close()
 	buf := make([]byte, 64<<10)
@@ -70,9 +71,10 @@ func (p *redisProxy) forward(from, to net.Conn, asked *atomic.Bool, requests boo
 		case requests:
 			if asked.CompareAndSwap(false, true) {
 				p.trips.Add(1)
+				script.Store(bytes.Contains(buf[:n], []byte("eval"))) // and no greeting of a new connection
 			}
 		// An error, such as that a script is not known yet, tells of nothing that was done.
-		case asked.CompareAndSwap(true, false) && p.lose.Load() > 0 && buf[0] != '-':
+		case asked.CompareAndSwap(true, false) && p.lose.Load() > 0 && script.Load() && buf[0] != '-':
 			if p.repeat.CompareAndSwap(false, true) {
 				p.lose.Add(-1)
 				p.lost.Add(1)
