@@ -156,7 +156,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 // hour after their end.
 func (s *Store) DeleteExpired(ctx context.Context, before, now time.Time, limit int) (int, error) {
 	old, at, once := encodeTime(before), encodeTime(now), encodeTime(now.Add(-memory))
-	counts, err := s.peek(ctx, span{"[d", "(d" + old}, span{"[g", "(g" + old}, span{"[c", "(c" + at + "~"}, span{"[o", "(o" + once}, all("z"))
+	counts, err := s.peek(ctx, span{"[d", "(d" + old}, span{"[g", "(g" + old}, span{"[c", "(c" + at + "~"}, span{"[o", "(o" + once}, span{"[z", "({"})
 	if err != nil {
 		return 0, wrap("delete expired", err)
 	}

@@ -2,6 +2,7 @@ package stores_test
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -17,8 +18,10 @@ type redisProxy struct {
 	// trips counts how often the direction turned from client to server.
 	trips atomic.Int64
 	// lose is how many answers get lost from now on, each with its connection: the first of every script, not the repeat.
-	lose   atomic.Int64
-	lost   atomic.Int64
+	lose atomic.Int64
+	lost atomic.Int64
+	// down is set where no connection is taken any more.
+	down   atomic.Bool
 	repeat atomic.Bool
 
 	mu    sync.Mutex
@@ -38,6 +41,9 @@ func newRedisProxy(t testing.TB, server string) *redisProxy {
 				return
 			}
 			s, err := net.Dial("tcp", server)
+			if err == nil && p.down.Load() {
+				err = errors.Join(s.Close(), net.ErrClosed)
+			}
 			if err != nil {
 				_ = c.Close()
 				continue
@@ -99,13 +105,17 @@ func (p *redisProxy) cut() {
 }
 
 // through returns a client that reaches the server of k through a proxy, over one connection.
-func (k keyspace) through(t testing.TB) (*redisProxy, *redis.Client) {
+func (k keyspace) through(t testing.TB, change ...func(*redis.Options)) (*redisProxy, *redis.Client) {
 	t.Helper()
 	direct, ok := k.connect(t).(*redis.Client)
 	require.True(t, ok)
 	o := *direct.Options()
 	p := newRedisProxy(t, o.Addr)
-	c := redis.NewClient(&redis.Options{Addr: p.addr, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig, PoolSize: 1})
+	own := &redis.Options{Addr: p.addr, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig, PoolSize: 1}
+	for _, f := range change {
+		f(own)
+	}
+	c := redis.NewClient(own)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return p, c
 }
