@@ -21,7 +21,7 @@
 // Codes arrive here as MACs, names and addresses sealed. Ids of subjects, technicians and tickets are stored as they are, and
 // those of tenants and subjects are published when something changes. The user of the client needs
 //
-//	~{mspkit:* ~mspkit:* &mspkit:changed +@read +@write +@scripting +@pubsub +config|get +info
+//	~{mspkit:* ~mspkit:* &mspkit:changed +@read +@write +@scripting +@pubsub +config|get +info +hello
 //
 // where mspkit is [Options].Prefix; +cluster and +ping besides where the client needs them.
 //

@@ -38,7 +38,11 @@ func confirmed(now time.Time) verify.Outcome {
 
 // tryConfirmed begins and confirms a challenge.
 func tryConfirmed(ctx context.Context, store verify.Store, now time.Time, id string) (verify.Record, error) {
-	r, _, err := store.Begin(ctx, newRecord(now, id), nil, now)
+	return confirmNew(ctx, store, newRecord(now, id), now)
+}
+
+func confirmNew(ctx context.Context, store verify.Store, n verify.NewChallenge, now time.Time) (verify.Record, error) {
+	r, _, err := store.Begin(ctx, n, nil, now)
 	if err != nil {
 		return verify.Record{}, err
 	}
