@@ -13,7 +13,8 @@ import (
 func TestTimesCompareAsText(t *testing.T) {
 	t.Parallel()
 	times := []time.Time{
-		{}, time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.UnixMicro(-1), time.UnixMicro(0), time.UnixMicro(1),
+		{},
+		time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.UnixMicro(-1), time.UnixMicro(0), time.UnixMicro(1),
 		time.UnixMicro(1<<53 + 1), time.UnixMicro(1<<53 + 2), time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC),
 	}
 	for i, at := range times {
