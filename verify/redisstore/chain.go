@@ -25,7 +25,7 @@ func (s *Store) Chain(ctx context.Context, tenant mspkit.TenantID, head int64, e
 func (s *Store) Evidence(ctx context.Context, tenant mspkit.TenantID, after int64, limit int) (verify.Evidence, error) {
 	var out verify.Evidence
 	for first := true; first || len(out.Events) < limit; first = false {
-		n := min(max(limit-len(out.Events), 0), wave)
+		n := min(max(limit-len(out.Events), 0), scan)
 		a, err := s.do(ctx, "evidence", s.in(tenant, evidenceScript, string(tenant), seq(after), n))
 		if err != nil {
 			return verify.Evidence{}, err

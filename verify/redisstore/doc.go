@@ -12,7 +12,7 @@
 // seldom. So Begin and Renew take two round trips, three where they are refused; every other verb of one challenge takes one.
 //
 // Expire, DeleteExpired, Events, Unchained and Due ask every shard how much waits there, which is one command on one machine,
-// and then those that have something, at most a hundred things in a round trip, so that nobody else waits long. Each thing
+// and then those that have something, a few at a time, so that nobody else waits long. Each thing
 // is done as a whole. List and Evidence read in steps of the same kind.
 //
 // # Security

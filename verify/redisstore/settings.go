@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -91,9 +92,7 @@ func readSettings(ctx context.Context, c redis.Cmdable) (settings, error) {
 		if err != nil {
 			return nil, err
 		}
-		for k, v := range got {
-			out[k] = v
-		}
+		maps.Copy(out, got)
 	}
 	info, err := c.Info(ctx, "replication").Result()
 	if err != nil {

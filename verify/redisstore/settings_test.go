@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,9 +39,7 @@ func TestSettingsUnderWhichAProofCouldComeBackAreFound(t *testing.T) {
 			t.Parallel()
 			given := settings{}
 			for _, m := range []settings{plain, c.change} {
-				for k, v := range m {
-					given[k] = v
-				}
+				maps.Copy(given, m)
 			}
 			got := given.faults()
 			require.Len(t, got, len(c.want), "%v", got)

@@ -88,8 +88,12 @@ func (s *Store) counted(answers []answer, spans int) ([][]int, error) {
 	return out, nil
 }
 
-// wave is how many things scripts are asked to do in one round trip at most, so that no other client waits long.
-const wave = 100
+// A server does all that it is sent in one round trip before it hears another client. So it is asked to do wave things in
+// few shards at most, which take a millisecond.
+const (
+	wave = 16
+	few  = 4
+)
 
 // sweep has up to limit things done in the shards, of which counts says how many may be waiting in each: ask returns the
 // script that does up to n in a shard, and took reads its answer and returns how many it did. It goes on until limit is
@@ -100,7 +104,7 @@ func (s *Store) sweep(ctx context.Context, limit int, counts []int, ask func(sha
 	for total < limit {
 		var calls []call
 		var shards []int
-		quotas := share(min(limit-total, wave), left)
+		quotas := share(min(limit-total, wave), s.some(left))
 		for i, n := range quotas {
 			if n > 0 {
 				calls, shards = append(calls, ask(i, n)), append(shards, i)
@@ -129,6 +133,31 @@ func (s *Store) sweep(ctx context.Context, limit int, counts []int, ask func(sha
 		}
 	}
 	return total, nil
+}
+
+// some returns few of those that have something, other ones each time, and zero for the rest.
+func (s *Store) some(has []int) []int {
+	waiting := 0
+	for _, h := range has {
+		if h > 0 {
+			waiting++
+		}
+	}
+	if waiting <= few {
+		return has
+	}
+	out := make([]int, len(has))
+	first := int(s.turn.Add(1)) * few % waiting
+	k := 0
+	for i, h := range has {
+		if h > 0 {
+			if (k-first+waiting)%waiting < few {
+				out[i] = h
+			}
+			k++
+		}
+	}
+	return out
 }
 
 // share divides n among those that have something, evenly, and gives none more than it has.

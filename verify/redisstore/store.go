@@ -38,7 +38,8 @@ type Store struct {
 	client redis.UniversalClient
 	prefix string
 	shards []shard
-	apart  atomic.Bool // whether the shards are on several machines
+	apart  atomic.Bool   // whether the shards are on several machines
+	turn   atomic.Uint32 // which shards come next
 	log    *slog.Logger
 	handed handed
 	watch  watch

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -65,6 +66,28 @@ func TestSharesAreEvenAndNeverTooMany(t *testing.T) {
 	}
 }
 
+func TestEveryShardHasItsTurn(t *testing.T) {
+	t.Parallel()
+	s := &Store{}
+	require.Equal(t, []int{3, 0, 9}, s.some([]int{3, 0, 9}))
+	has := make([]int, 64)
+	for i := range has {
+		has[i] = i % 2 // 32 have something
+	}
+	seen := map[int]bool{}
+	for range 8 {
+		n := 0
+		for i, h := range s.some(has) {
+			if h > 0 {
+				seen[i] = true
+				n++
+			}
+		}
+		require.Equal(t, few, n)
+	}
+	require.Len(t, seen, 32)
+}
+
 func TestGlobalLimitsOfOneCallMustBeOnOneMachine(t *testing.T) {
 	t.Parallel()
 	places, group, err := globals([]verify.Limit{{Key: "a/b/c", Global: true}, {Key: "x"}, {Key: "a/b/d", Global: true}})
@@ -82,7 +105,7 @@ func TestEventsThatWereHandedOutAreFoundAgain(t *testing.T) {
 	require.Equal(t, [][]string{{"b"}, {"a", "b"}}, h.take([]string{"a", "b"}, 2), "what is not known is looked for everywhere")
 	require.Equal(t, [][]string{{"a"}, {"a"}}, h.take([]string{"a"}, 2))
 	for i := range maxHanded + 1 {
-		h.note(fmt.Sprint(i), 0)
+		h.note(strconv.Itoa(i), 0)
 	}
 	require.LessOrEqual(t, len(h.shards), maxHanded)
 }

@@ -55,7 +55,8 @@ func (s *Store) Watch(ctx context.Context, ref verify.Ref) iter.Seq2[verify.Reco
 				pause = pollDeaf
 			}
 			wasRecord, wasSub := r, sub
-			if r, sub, err = s.Get(ctx, ref); ctx.Err() != nil {
+			r, sub, err = s.Get(ctx, ref)
+			if ctx.Err() != nil {
 				return
 			}
 			if err != nil {

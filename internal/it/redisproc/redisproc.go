@@ -16,8 +16,22 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/require"
 )
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func closeAll(clients []*redis.Client) {
+	for _, c := range clients {
+		if c != nil {
+			_ = c.Close() // nothing is lost
+		}
+	}
+}
 
 // Server is one server of a test.
 type Server struct {
@@ -50,13 +64,13 @@ func freePort(t testing.TB) string {
 	t.Helper()
 	// A cluster's bus listens 10000 ports above.
 	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		must(t, err)
 		_, port, err := net.SplitHostPort(l.Addr().String())
-		require.NoError(t, err)
-		require.NoError(t, l.Close())
+		must(t, err)
+		must(t, l.Close())
 		n, err := strconv.Atoi(port)
-		require.NoError(t, err)
+		must(t, err)
 		if n < 55000 {
 			return port
 		}
@@ -68,11 +82,11 @@ func freePort(t testing.TB) string {
 func (s *Server) Resume(t testing.TB) {
 	t.Helper()
 	var out bytes.Buffer
-	s.cmd = exec.Command(s.args[0], s.args[1:]...) //nolint:noctx // it is killed when the test says so
+	s.cmd = exec.Command(s.args[0], s.args[1:]...) //nolint:gosec,noctx // what the test says, and killed when it says so
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
-	require.NoError(t, s.cmd.Start())
+	must(t, s.cmd.Start())
 	answers := func() bool {
-		conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", s.Addr)
 		if err != nil {
 			return false
 		}
@@ -86,10 +100,10 @@ func (s *Server) Resume(t testing.TB) {
 		if answers() {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 	s.Kill(t)
-	require.Fail(t, "redis-server does not answer", "%s", out.String())
+	t.Fatalf("redis-server does not answer: %s", out.String())
 }
 
 // Kill ends it the way a power switch does. A second time does nothing.
@@ -98,7 +112,7 @@ func (s *Server) Kill(t testing.TB) {
 	if s.cmd == nil {
 		return
 	}
-	require.NoError(t, s.cmd.Process.Kill())
+	must(t, s.cmd.Process.Kill())
 	_ = s.cmd.Wait() // it was killed
 	s.cmd = nil
 }
@@ -110,16 +124,18 @@ func (s *Server) Client() *redis.Client { return redis.NewClient(&redis.Options{
 func (s *Server) File(t testing.TB, suffix string) (path string, content []byte) {
 	t.Helper()
 	var newest time.Time
-	require.NoError(t, filepath.WalkDir(s.Dir, func(p string, _ os.DirEntry, err error) error {
+	must(t, filepath.WalkDir(s.Dir, func(p string, _ os.DirEntry, err error) error {
 		info, serr := os.Stat(p)
 		if err == nil && serr == nil && strings.HasSuffix(p, suffix) && info.ModTime().After(newest) {
 			path, newest = p, info.ModTime()
 		}
 		return nil
 	}))
-	require.NotEmpty(t, path, "there is no file *%s", suffix)
+	if path == "" {
+		t.Fatalf("there is no file *%s", suffix)
+	}
 	content, err := os.ReadFile(path) //nolint:gosec // a file of the test
-	require.NoError(t, err)
+	must(t, err)
 	return path, content
 }
 
@@ -136,23 +152,29 @@ func StartCluster(t testing.TB) *Cluster {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	clients := make([]*redis.Client, 3)
+	defer closeAll(clients)
 	for i := range clients {
 		node := Start(t, "--cluster-enabled", "yes")
 		c.Nodes = append(c.Nodes, node)
 		clients[i] = node.Client()
-		defer clients[i].Close() //nolint:errcheck // nothing is lost
-		require.NoError(t, clients[i].ClusterAddSlotsRange(ctx, i*slots/3, (i+1)*slots/3-1).Err())
+		must(t, clients[i].ClusterAddSlotsRange(ctx, i*slots/3, (i+1)*slots/3-1).Err())
 	}
 	for _, n := range c.Nodes[1:] {
 		host, port, err := net.SplitHostPort(n.Addr)
-		require.NoError(t, err)
-		require.NoError(t, clients[0].ClusterMeet(ctx, host, port).Err())
+		must(t, err)
+		must(t, clients[0].ClusterMeet(ctx, host, port).Err())
 	}
 	for _, client := range clients {
-		require.Eventually(t, func() bool {
+		for {
 			info, err := client.ClusterInfo(ctx).Result()
-			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
-		}, 30*time.Second, 50*time.Millisecond, "the cluster does not form")
+			if err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3") {
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatal("the cluster does not form")
+			}
+			<-time.After(50 * time.Millisecond)
+		}
 	}
 	return c
 }
@@ -172,35 +194,37 @@ func (c *Cluster) Move(t testing.TB, key string, between func(step string)) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	clients := make([]*redis.Client, len(c.Nodes))
+	defer closeAll(clients)
 	ids := make([]string, len(c.Nodes))
 	for i, n := range c.Nodes {
 		clients[i] = n.Client()
-		defer clients[i].Close() //nolint:errcheck // nothing is lost
 		var err error
 		ids[i], err = clients[i].Do(ctx, "CLUSTER", "MYID").Text()
-		require.NoError(t, err)
+		must(t, err)
 	}
 	slot, err := clients[0].ClusterKeySlot(ctx, key).Result()
-	require.NoError(t, err)
+	must(t, err)
 	from := -1
 	for i := range clients {
 		if n, err := clients[i].ClusterCountKeysInSlot(ctx, int(slot)).Result(); err == nil && n > 0 {
 			from = i
 		}
 	}
-	require.GreaterOrEqual(t, from, 0, "no node has the key %s", key)
+	if from < 0 {
+		t.Fatalf("no node has the key %s", key)
+	}
 	to := (from + 1) % len(clients)
 	setSlot := func(i int, args ...any) {
-		require.NoError(t, clients[i].Do(ctx, append([]any{"CLUSTER", "SETSLOT", slot}, args...)...).Err())
+		must(t, clients[i].Do(ctx, append([]any{"CLUSTER", "SETSLOT", slot}, args...)...).Err())
 	}
 	setSlot(to, "IMPORTING", ids[from])
 	setSlot(from, "MIGRATING", ids[to])
 	between("before the keys move")
 	host, port, err := net.SplitHostPort(c.Nodes[to].Addr)
-	require.NoError(t, err)
+	must(t, err)
 	for {
 		keys, err := clients[from].ClusterGetKeysInSlot(ctx, int(slot), 10).Result()
-		require.NoError(t, err)
+		must(t, err)
 		if len(keys) == 0 {
 			break
 		}
@@ -208,7 +232,7 @@ func (c *Cluster) Move(t testing.TB, key string, between func(step string)) {
 		for _, k := range keys {
 			args = append(args, k)
 		}
-		require.NoError(t, clients[from].Do(ctx, args...).Err())
+		must(t, clients[from].Do(ctx, args...).Err())
 	}
 	between("after the keys moved")
 	for _, i := range []int{to, from} {

@@ -106,7 +106,7 @@ func newBareRedis(b *testing.B, k keyspace) *bareRedis {
 	b.Helper()
 	client := k.client().(*redis.Client)
 	defer client.Close()
-	store, err := redisstore.New(b.Context(), client, &redisstore.Options{Prefix: k.prefix})
+	store, err := redisstore.New(b.Context(), client, k.options(0))
 	require.NoError(b, err)
 	x := newRedisBench(b, store, newRing(b))
 	for i := range int64(2) { // the first time the server does not know the scripts
@@ -184,7 +184,7 @@ func BenchmarkVerifyRedis(b *testing.B) {
 				services := make([]redisBench, instances)
 				plains := make([]*bareRedis, instances)
 				for i := range services {
-					store, err := redisstore.New(b.Context(), ours.connect(b), &redisstore.Options{Prefix: ours.prefix})
+					store, err := redisstore.New(b.Context(), ours.connect(b), ours.options(0))
 					require.NoError(b, err)
 					services[i], plains[i] = newRedisBench(b, store, ring), newBareRedis(b, theirs)
 				}
@@ -246,19 +246,19 @@ func alternate(b *testing.B, services []redisBench, plains []*bareRedis, clients
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkVerifyRedisSweep lets challenges expire and be deleted, 20,000 or MSPKIT_BENCH_EXPIRED of them, while others are
+// BenchmarkVerifyRedisSweep lets challenges expire and be deleted, 2000 or MSPKIT_BENCH_EXPIRED of them, while others are
 // checked, and compares the p99 of a Check with that before.
 func BenchmarkVerifyRedisSweep(b *testing.B) {
-	expired := 20_000
+	expired := 2000
 	if given := os.Getenv("MSPKIT_BENCH_EXPIRED"); given != "" {
 		var err error
 		expired, err = strconv.Atoi(given)
 		require.NoError(b, err)
 	}
 	k := redisKeys(b)
-	store, err := redisstore.New(b.Context(), k.connect(b), &redisstore.Options{Prefix: k.prefix})
+	store, err := redisstore.New(b.Context(), k.connect(b), k.options(0))
 	require.NoError(b, err)
-	sweeper, err := redisstore.New(b.Context(), k.connect(b), &redisstore.Options{Prefix: k.prefix})
+	sweeper, err := redisstore.New(b.Context(), k.connect(b), k.options(0))
 	require.NoError(b, err)
 	x := newRedisBench(b, store, newRing(b))
 	ctx := b.Context()
@@ -284,7 +284,7 @@ func BenchmarkVerifyRedisSweep(b *testing.B) {
 			return out
 		}
 		count := 0
-		before := checks(func() bool { count++; return count > 3000 })
+		before := checks(func() bool { count++; return count > 1000 })
 		var over atomic.Bool
 		var took time.Duration
 		var wg sync.WaitGroup
@@ -335,7 +335,7 @@ func p99(d []time.Duration) time.Duration {
 // fill stores challenges that expired long ago.
 func fill(b *testing.B, k keyspace, n int) {
 	b.Helper()
-	store, err := redisstore.New(b.Context(), k.connect(b), &redisstore.Options{Prefix: k.prefix})
+	store, err := redisstore.New(b.Context(), k.connect(b), k.options(0))
 	require.NoError(b, err)
 	past := time.Now().Add(-time.Hour)
 	var next atomic.Int64

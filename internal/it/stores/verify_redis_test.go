@@ -103,10 +103,15 @@ func (k keyspace) connect(t testing.TB) redis.UniversalClient {
 	return c
 }
 
+// options accept whatever server it is: what it keeps is not what these tests are about.
+func (k keyspace) options(shards int) *redisstore.Options {
+	return &redisstore.Options{Prefix: k.prefix, Shards: shards, AcceptLostWrites: true}
+}
+
 // open opens an instance with connections of its own, as another process has.
 func (k keyspace) open(t testing.TB) *redisstore.Store {
 	t.Helper()
-	s, err := redisstore.New(context.Background(), k.connect(t), &redisstore.Options{Prefix: k.prefix, Shards: 8})
+	s, err := redisstore.New(context.Background(), k.connect(t), k.options(8))
 	require.NoError(t, err)
 	return s
 }

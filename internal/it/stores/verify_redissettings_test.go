@@ -103,7 +103,7 @@ func TestAllInstancesHaveTheSameShards(t *testing.T) {
 	t.Parallel()
 	k := redisKeys(t)
 	k.open(t)
-	_, err := redisstore.New(context.Background(), k.connect(t), &redisstore.Options{Prefix: k.prefix})
+	_, err := redisstore.New(context.Background(), k.connect(t), k.options(0))
 	require.ErrorIs(t, err, redisstore.ErrShards)
 	require.ErrorContains(t, err, "the number of shards is 64, the keys were made with 8")
 	k.open(t)

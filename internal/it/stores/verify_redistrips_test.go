@@ -54,7 +54,7 @@ func countTrips(t *testing.T, strict bool) {
 	t.Helper()
 	k := redisKeys(t)
 	proxy, client := k.through(t)
-	store, err := redisstore.New(t.Context(), client, &redisstore.Options{Prefix: k.prefix})
+	store, err := redisstore.New(t.Context(), client, k.options(0))
 	require.NoError(t, err)
 	ch := &verifytest.Channel{Level: verify.AssuranceTeams}
 	svc, err := verify.New(unsent{store}, newRing(t), "https://help.example/verify", verify.Same(verify.Settings{

@@ -234,7 +234,7 @@ func TestEveryScriptMayRunTwiceOnRedis(t *testing.T) {
 			t.Parallel()
 			k := redisKeys(t)
 			proxy, client := k.through(t)
-			store, err := redisstore.New(t.Context(), client, &redisstore.Options{Prefix: k.prefix, Shards: 8})
+			store, err := redisstore.New(t.Context(), client, k.options(8))
 			require.NoError(t, err)
 			x := &twice{T: t, Store: store, beside: k.open(t), proxy: proxy, now: time.Now()}
 			part(x)
