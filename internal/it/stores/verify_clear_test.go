@@ -25,70 +25,80 @@ func TestNothingIsStoredInClear(t *testing.T) {
 	t.Parallel()
 	eachVerifyDatabase(t, func(t *testing.T, d database) {
 		t.Helper()
-		ctx := t.Context()
-		ring := newRing(t)
-		ch := &verifytest.Channel{Level: verify.AssuranceTeams}
-		long := time.Now().Add(-365 * 24 * time.Hour)
-		subject := verify.Subject{ID: "subject-1", Name: "Dana Whitfield", Company: "Contoso Cheese", Destinations: []verify.Destination{
-			{Channel: "email", Address: "dana.whitfield@contoso.example", FirstSeen: long},
-		}}
-		svc, err := verify.New(openVerify(t, d), ring, "https://help.example/verify", verify.Same(verify.Settings{
-			Brand: mspkit.Brand{Name: "Contoso IT"}, Limits: verify.Limits{Cooldown: -1, CodeDigits: 8},
-		}), &verify.Options{
-			Channels: map[string]verify.Channel{"email": ch},
-			Lookup:   func(context.Context, mspkit.TenantID, string) (*verify.TechnicianRequest, error) { return nil, nil },
-		})
-		require.NoError(t, err)
+		nothingInClear(t, openVerify(t, d), func() string { return dump(t, d) })
+	})
+	t.Run("Redis", func(t *testing.T) {
+		t.Parallel()
+		k := redisKeys(t)
+		nothingInClear(t, k.open(t), func() string { return k.dump(t) })
+	})
+}
 
-		secrets := map[string]string{
-			"name": "Dana Whitfield", "company": "Contoso Cheese", "address": "dana.whitfield@contoso.example",
-			"technician's name": "Jane Doe", "idempotency key": "caller-key-17", "address typed into the public form": "curious@contoso.example",
-			"field of the sealed details": `"n":"`,
-		}
-		request := verify.StartRequest{Tenant: "contoso", Subject: subject, Action: verify.ActionIdentify, Technician: jane, IdempotencyKey: "caller-key-17"}
-		c, err := svc.Start(ctx, request)
-		require.NoError(t, err)
-		secrets["word that denies"] = c.Word.Reveal()
-		link := func() string {
-			sent, err := ch.Last()
-			require.NoError(t, err)
-			return sent.Link.Reveal()
-		}
-		secrets["link"] = link()[strings.LastIndex(link(), "/")+1:]
-		_, err = svc.Answer(ctx, verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
-		require.NoError(t, err)
-		c, err = svc.Get(ctx, c.Ref, jane.ID)
-		require.NoError(t, err)
-		secrets["proof"] = c.Proof.Reveal()[strings.LastIndex(c.Proof.Reveal(), ".")+1:]
-		require.NoError(t, svc.Redeem(ctx, c.Proof, verify.Expect{Tenant: "contoso", Subject: "subject-1", Action: c.Action, Technician: jane.ID}, "job"))
+func nothingInClear(t *testing.T, store verify.Store, dump func() string) {
+	t.Helper()
+	ctx := t.Context()
+	ring := newRing(t)
+	ch := &verifytest.Channel{Level: verify.AssuranceTeams}
+	long := time.Now().Add(-365 * 24 * time.Hour)
+	subject := verify.Subject{ID: "subject-1", Name: "Dana Whitfield", Company: "Contoso Cheese", Destinations: []verify.Destination{
+		{Channel: "email", Address: "dana.whitfield@contoso.example", FirstSeen: long},
+	}}
+	svc, err := verify.New(store, ring, "https://help.example/verify", verify.Same(verify.Settings{
+		Brand: mspkit.Brand{Name: "Contoso IT"}, Limits: verify.Limits{Cooldown: -1, CodeDigits: 8},
+	}), &verify.Options{
+		Channels: map[string]verify.Channel{"email": ch},
+		Lookup:   func(context.Context, mspkit.TenantID, string) (*verify.TechnicianRequest, error) { return nil, nil },
+	})
+	require.NoError(t, err)
 
-		request.Method, request.IdempotencyKey = verify.MethodCode, ""
-		_, err = svc.Start(ctx, request)
-		require.NoError(t, err)
+	secrets := map[string]string{
+		"name": "Dana Whitfield", "company": "Contoso Cheese", "address": "dana.whitfield@contoso.example",
+		"technician's name": "Jane Doe", "idempotency key": "caller-key-17", "address typed into the public form": "curious@contoso.example",
+		"field of the sealed details": `"n":"`,
+	}
+	request := verify.StartRequest{Tenant: "contoso", Subject: subject, Action: verify.ActionIdentify, Technician: jane, IdempotencyKey: "caller-key-17"}
+	c, err := svc.Start(ctx, request)
+	require.NoError(t, err)
+	secrets["word that denies"] = c.Word.Reveal()
+	link := func() string {
 		sent, err := ch.Last()
 		require.NoError(t, err)
-		secrets["code"], secrets["delivery key"] = sent.Code.Reveal(), sent.Key
+		return sent.Link.Reveal()
+	}
+	secrets["link"] = link()[strings.LastIndex(link(), "/")+1:]
+	_, err = svc.Answer(ctx, verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
+	require.NoError(t, err)
+	c, err = svc.Get(ctx, c.Ref, jane.ID)
+	require.NoError(t, err)
+	secrets["proof"] = c.Proof.Reveal()[strings.LastIndex(c.Proof.Reveal(), ".")+1:]
+	require.NoError(t, svc.Redeem(ctx, c.Proof, verify.Expect{Tenant: "contoso", Subject: "subject-1", Action: c.Action, Technician: jane.ID}, "job"))
 
-		tc, err := svc.StartTechnician(ctx, verify.TechnicianRequest{Tenant: "contoso", Subject: subject, By: jane.ID, Call: &verify.Call{Technician: jane}})
-		require.NoError(t, err)
-		secrets["word that proves the technician"] = tc.Word.Reveal()
-		secrets["technician's link"] = link()[strings.LastIndex(link(), "/")+1:]
-		require.NoError(t, svc.RequestTechnician(ctx, verify.PublicRequest{Tenant: "contoso", Address: "curious@contoso.example"}))
+	request.Method, request.IdempotencyKey = verify.MethodCode, ""
+	_, err = svc.Start(ctx, request)
+	require.NoError(t, err)
+	sent, err := ch.Last()
+	require.NoError(t, err)
+	secrets["code"], secrets["delivery key"] = sent.Code.Reveal(), sent.Key
 
-		everything := dump(t, d)
-		require.Contains(t, everything, "subject-1", "the dump misses what is there")
-		require.Contains(t, everything, c.Ref.ID)
-		for what, secret := range secrets {
-			require.NotEmpty(t, secret, what)
-			spellings := []string{secret, strings.ToUpper(secret), fmt.Sprintf("%x", secret), base64.StdEncoding.EncodeToString([]byte(secret))}
-			if raw, err := base64.RawURLEncoding.DecodeString(secret); err == nil && len(raw) >= 32 {
-				spellings = append(spellings, string(raw[:32]), hex.EncodeToString(raw[:32]), base64.RawURLEncoding.EncodeToString(raw[:32]))
-			}
-			for _, s := range spellings {
-				require.NotContains(t, everything, s, "the %s is in the database", what)
-			}
+	tc, err := svc.StartTechnician(ctx, verify.TechnicianRequest{Tenant: "contoso", Subject: subject, By: jane.ID, Call: &verify.Call{Technician: jane}})
+	require.NoError(t, err)
+	secrets["word that proves the technician"] = tc.Word.Reveal()
+	secrets["technician's link"] = link()[strings.LastIndex(link(), "/")+1:]
+	require.NoError(t, svc.RequestTechnician(ctx, verify.PublicRequest{Tenant: "contoso", Address: "curious@contoso.example"}))
+
+	everything := dump()
+	require.Contains(t, everything, "subject-1", "the dump misses what is there")
+	require.Contains(t, everything, c.Ref.ID)
+	for what, secret := range secrets {
+		require.NotEmpty(t, secret, what)
+		spellings := []string{secret, strings.ToUpper(secret), fmt.Sprintf("%x", secret), base64.StdEncoding.EncodeToString([]byte(secret))}
+		if raw, err := base64.RawURLEncoding.DecodeString(secret); err == nil && len(raw) >= 32 {
+			spellings = append(spellings, string(raw[:32]), hex.EncodeToString(raw[:32]), base64.RawURLEncoding.EncodeToString(raw[:32]))
 		}
-	})
+		for _, s := range spellings {
+			require.NotContains(t, everything, s, "the %s is in the database", what)
+		}
+	}
 }
 
 // eachVerifyDatabase runs f on SQLite and PostgreSQL with the tables of sqlstore.

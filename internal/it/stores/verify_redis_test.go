@@ -95,6 +95,28 @@ func (k keyspace) keys(ctx context.Context, c redis.UniversalClient) []string {
 	return out
 }
 
+// dump returns every name and value.
+func (k keyspace) dump(t testing.TB) string {
+	t.Helper()
+	c := k.connect(t)
+	var out strings.Builder
+	for _, key := range k.keys(t.Context(), c) {
+		out.WriteString(key + "\n")
+		if text, err := c.Get(t.Context(), key).Result(); err == nil {
+			out.WriteString(text + "\n")
+		}
+		if fields, err := c.HGetAll(t.Context(), key).Result(); err == nil {
+			for name, value := range fields {
+				out.WriteString(name + "=" + value + "\n")
+			}
+		}
+		if members, err := c.ZRange(t.Context(), key, 0, -1).Result(); err == nil {
+			out.WriteString(strings.Join(members, "\n") + "\n")
+		}
+	}
+	return out.String()
+}
+
 // connect returns a client that is closed after the test.
 func (k keyspace) connect(t testing.TB) redis.UniversalClient {
 	t.Helper()
