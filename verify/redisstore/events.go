@@ -154,9 +154,9 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 
 // DeleteExpired implements [verify.Store]. Each thing is deleted as a whole. Counters of global limits are deleted by Redis, an
 // hour after their end.
-func (s *Store) DeleteExpired(ctx context.Context, before, now time.Time, limit int) (int, error) {
-	old, at, once := encodeTime(before), encodeTime(now), encodeTime(now.Add(-memory))
-	counts, err := s.peek(ctx, span{"[d", "(d" + old}, span{"[g", "(g" + old}, span{"[c", "(c" + at + "~"}, span{"[o", "(o" + once}, span{"[z", "({"})
+func (s *Store) DeleteExpired(ctx context.Context, challenges, events, now time.Time, limit int) (int, error) {
+	ended, handed, at, once := encodeTime(challenges), encodeTime(events), encodeTime(now), encodeTime(now.Add(-memory))
+	counts, err := s.peek(ctx, span{"[d", "(d" + ended}, span{"[g", "(g" + handed}, span{"[c", "(c" + at + "~"}, span{"[o", "(o" + once}, span{"[z", "({"})
 	if err != nil {
 		return 0, wrap("delete expired", err)
 	}
@@ -169,7 +169,7 @@ func (s *Store) DeleteExpired(ctx context.Context, before, now time.Time, limit 
 	for i, drop := range []struct {
 		script *redis.Script
 		until  string
-	}{{dropEndedScript, old}, {dropEventsScript, old}, {dropCountersScript, at}} {
+	}{{dropEndedScript, ended}, {dropEventsScript, handed}, {dropCountersScript, at}} {
 		n, err := s.sweep(ctx, limit, counts[i], func(i, n int) call {
 			return call{drop.script, s.shards[i].keys, []any{drop.until, n}}
 		}, howMany)

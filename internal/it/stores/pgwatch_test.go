@@ -73,7 +73,7 @@ func next(t *testing.T, seen <-chan verify.Record, within time.Duration) verify.
 }
 
 // confirmed waits until a watcher yields the outcome; the try that was counted before may be yielded too.
-func confirmed(t *testing.T, seen <-chan verify.Record) {
+func seenConfirmed(t *testing.T, seen <-chan verify.Record) {
 	t.Helper()
 	for r := next(t, seen, slow/2); r.State != verify.StateConfirmed; r = next(t, seen, slow/2) {
 		require.Equal(t, verify.StatePending, r.State)
@@ -112,7 +112,7 @@ func TestWatchersHearOfEveryChangeOnOneConnection(t *testing.T) {
 		res, err := there.Check(t.Context(), right)
 		require.NoError(t, err)
 		require.Equal(t, verify.StateConfirmed, res.State)
-		confirmed(t, watchers[i])
+		seenConfirmed(t, watchers[i])
 	}
 	got := <-waited
 	require.NoError(t, got.error)
@@ -193,7 +193,7 @@ func TestALostNotificationAndALostConnectionAreHealed(t *testing.T) {
 	next(t, seen, slow/2)
 	_, err := there.Check(t.Context(), right)
 	require.NoError(t, err)
-	confirmed(t, seen) // by the poll
+	seenConfirmed(t, seen) // by the poll
 
 	before := wires.connections.Load()
 	right = there.begin(t, "erin")
@@ -204,7 +204,7 @@ func TestALostNotificationAndALostConnectionAreHealed(t *testing.T) {
 	require.NoError(t, err)
 	_, err = there.Check(t.Context(), right)
 	require.NoError(t, err)
-	confirmed(t, seen)
+	seenConfirmed(t, seen)
 	require.Eventually(t, func() bool { return listeners(t, db, name) == 1 }, slow/2, 20*time.Millisecond, "it listens again")
 	require.Greater(t, wires.connections.Load(), before)
 }

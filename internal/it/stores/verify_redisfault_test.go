@@ -189,7 +189,7 @@ func TestTwoInstancesExpireTwoThousandChallengesOnce(t *testing.T) {
 	for id, kinds := range seen {
 		require.Equal(t, "started expired ", kinds, id)
 	}
-	left, err := stores[0].DeleteExpired(t.Context(), late.Add(time.Hour), late, 10*challenges)
+	left, err := stores[0].DeleteExpired(t.Context(), late.Add(time.Hour), late.Add(time.Hour), late, 10*challenges)
 	require.NoError(t, err)
 	require.Equal(t, challenges, left)
 }
@@ -228,7 +228,7 @@ func TestGlobalLimitsOnRedis(t *testing.T) {
 	require.ErrorIs(t, begin(a, now, day), verify.ErrLimited)
 	for range 3 {
 		for _, s := range []*redisstore.Store{a, b} {
-			_, err = s.DeleteExpired(ctx, now.Add(-time.Hour), now, 100)
+			_, err = s.DeleteExpired(ctx, now.Add(-time.Hour), now.Add(-time.Hour), now, 100)
 			require.NoError(t, err)
 		}
 	}
@@ -247,7 +247,7 @@ func TestGlobalLimitsOnRedis(t *testing.T) {
 	require.NoError(t, begin(a, later, short))
 	_, err = a.Finish(ctx, held.Ref, held.Version, confirmed(later), later)
 	require.NoError(t, err)
-	_, err = a.DeleteExpired(ctx, now.Add(-time.Hour), later, 100)
+	_, err = a.DeleteExpired(ctx, now.Add(-time.Hour), now.Add(-time.Hour), later, 100)
 	require.NoError(t, err)
 	require.ErrorIs(t, begin(a, later, short), verify.ErrLimited, "a count of the first window was given back in the second")
 
@@ -358,10 +358,10 @@ func TestMoreThanOneScriptMayHandleOnRedis(t *testing.T) {
 	n, err := store.Expire(ctx, late, 10_000)
 	require.NoError(t, err)
 	require.Equal(t, 2*each, n)
-	n, err = store.DeleteExpired(ctx, late.Add(time.Hour), late, 300)
+	n, err = store.DeleteExpired(ctx, late.Add(time.Hour), late.Add(time.Hour), late, 300)
 	require.NoError(t, err)
 	require.Equal(t, 900, n, "300 of each")
-	n, err = store.DeleteExpired(ctx, late.Add(time.Hour), late, 10_000)
+	n, err = store.DeleteExpired(ctx, late.Add(time.Hour), late.Add(time.Hour), late, 10_000)
 	require.NoError(t, err)
 	require.Equal(t, 3*(2*each-300), n, "challenges, events, counters")
 
@@ -381,7 +381,7 @@ func TestMoreThanOneScriptMayHandleOnRedis(t *testing.T) {
 		}
 		require.NoError(t, store.Chain(ctx, tail.Tenant, tail.Head.N, tail.Events))
 	}
-	_, err = store.DeleteExpired(ctx, late.Add(time.Hour), late, 10_000)
+	_, err = store.DeleteExpired(ctx, late.Add(time.Hour), late.Add(time.Hour), late, 10_000)
 	require.NoError(t, err)
 	for _, key := range k.keys(ctx, client) {
 		switch {

@@ -112,7 +112,7 @@ func countTrips(t *testing.T, strict bool) {
 		require.NoError(t, err)
 		_, err = store.Due(t.Context(), now, time.Minute, 100)
 		require.NoError(t, err)
-		_, err = store.DeleteExpired(t.Context(), now.Add(-time.Hour), now, 100)
+		_, err = store.DeleteExpired(t.Context(), now.Add(-time.Hour), now.Add(-time.Hour), now, 100)
 		require.NoError(t, err)
 		_, err = store.Unchained(t.Context(), 0)
 		require.NoError(t, err)
