@@ -36,8 +36,8 @@
 //
 // Replication is a third way to lose what was acknowledged, and New cannot see it coming: Redis answers before its replicas
 // know, so a failover to a replica that was behind brings back what was before. min-replicas-to-write keeps a master that is cut off from
-// going on alone, and makes the time short; it does not close the gap, and neither does WAIT, which is not used. Proofs live ten minutes at most: after
-// a failover, distrust those of the last ten, or keep challenges in PostgreSQL where that matters.
+// going on alone, and makes the time short; it does not close the gap, and neither does WAIT, which is not used. Proofs live nine minutes at most: after
+// a failover, distrust those of the last nine, or keep challenges in PostgreSQL where that matters.
 //
 // Redis' own expiry tidies up counters of global limits, an hour after they are over, and decides nothing: every decision
 // goes by the time that the verb is given. Times are kept in microseconds.
