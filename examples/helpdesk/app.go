@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,8 +16,6 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the host chooses the driver
-
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/mail"
 	"github.com/mspkit/mspkit/mail/mailtest"
@@ -29,13 +26,13 @@ import (
 	"github.com/mspkit/mspkit/verify/smschannel"
 	"github.com/mspkit/mspkit/verify/smschannel/twilio"
 	"github.com/mspkit/mspkit/verify/smschannel/twiliotest"
-	"github.com/mspkit/mspkit/verify/sqlstore"
 	"github.com/mspkit/mspkit/verify/verifypage"
 )
 
 // config is what the program is told from outside.
 type config struct {
 	dir, url string
+	storage  storage
 	log      *slog.Logger
 
 	smtpHost, smtpUser, smtpFrom string
@@ -50,6 +47,7 @@ type config struct {
 	botID, botTenant, botCloud string
 	botSecret                  mspkit.Redacted[string]
 	teams                      *playedTeams // of the self-test, which outlives a restart
+	beside                     *app         // the self-test's first instance, for the one beside it
 
 	publicURL                            string
 	demoEmail, demoPhone, demoTeams      string
@@ -138,7 +136,6 @@ func (c config) describe() string {
 // app is the host: it owns the database, the keys and the servers, and hands them to the packages.
 type app struct {
 	cfg     config
-	db      *sql.DB
 	verify  *verify.Service
 	pages   *verifypage.Pages
 	noter   *noter
@@ -181,19 +178,15 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.db, err = sql.Open("sqlite", "file:"+filepath.Join(cfg.dir, "helpdesk.db")+"?_pragma=journal_mode(wal)&_pragma=busy_timeout(5000)&_pragma=synchronous(full)"); err != nil {
-		return nil, err
-	}
-	a.closers = append(a.closers, a.db.Close)
-	if err := sqlstore.Migrate(ctx, a.db, sqlstore.SQLite, nil); err != nil {
-		return nil, err
-	}
-	store, err := sqlstore.New(a.db, sqlstore.SQLite, nil)
+	store, conversations, err := a.openStores(ctx)
 	if err != nil {
 		return nil, err
 	}
 	a.people = people(time.Now(), cfg)
 	a.noter = &noter{keys: map[string]bool{}, now: a.now}
+	if b := cfg.beside; b != nil { // one ticket system and one time for both
+		a.noter, a.offset = b.noter, time.Until(b.now())
+	}
 	email, err := a.mailChannel()
 	if err != nil {
 		return nil, err
@@ -202,7 +195,7 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	teams, err := a.teamsChannel(ctx, ring)
+	teams, err := a.teamsChannel(ring, conversations)
 	if err != nil {
 		return nil, err
 	}

@@ -18,11 +18,29 @@ import (
 	"github.com/mspkit/mspkit/verify"
 )
 
+// On SQLite everywhere; on the others .ci/run plays it, where they are known to be there.
 func TestTheStoryGoesAsItShould(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, selftest(t.Context(), &out), out.String())
+	require.NoError(t, selftest(t.Context(), storage{kind: storeSQLite}, &out), out.String())
 	require.Contains(t, out.String(), "The story went as it should.")
+}
+
+func TestAStoreThatIsNotThereIsSaid(t *testing.T) {
+	t.Parallel()
+	_, err := storageFromEnv("mysql", func(string) string { return "" })
+	require.ErrorContains(t, err, "-store must be one of sqlite, postgres, redis")
+	for name, tc := range map[string]struct{ kind, url, want string }{
+		"PostgreSQL that is away": {storePostgres, "postgres://postgres:hidden@127.0.0.1:1/x?sslmode=disable&connect_timeout=2", "MSPKIT_POSTGRES_URL names one"},
+		"Redis that is away":      {storeRedis, "redis://:hidden@127.0.0.1:1", "MSPKIT_REDIS_URL names the server"},
+		"an address that is none": {storeRedis, "127.0.0.1:6379?password=hidden", "MSPKIT_REDIS_URL must look like"},
+	} {
+		where, err := storageFromEnv(tc.kind, func(string) string { return tc.url })
+		require.NoError(t, err, name)
+		_, err = newApp(t.Context(), config{dir: t.TempDir(), url: "http://127.0.0.1:8080", storage: where})
+		require.ErrorContains(t, err, tc.want, name)
+		require.NotContains(t, err.Error(), "hidden", name)
+	}
 }
 
 func TestThePortalIsReachableFromThisMachineOnly(t *testing.T) {

@@ -3,8 +3,9 @@
 //
 //	go run ./examples/helpdesk              opens on http://127.0.0.1:8080, nothing to configure
 //	go run ./examples/helpdesk -selftest    plays the whole story without a browser and prints it
+//	go run ./examples/helpdesk -store=…     keeps its data in postgres or redis instead of a file
 //
-// It keeps its data in a SQLite file and its keys in a file with mode 0600 beside it. Cards, mails and text messages go
+// It keeps its data in a SQLite file unless told otherwise and its keys in a file with mode 0600 beside it. Cards, mails and text messages go
 // to servers that it starts itself and that speak Teams' wire protocol, SMTP and Twilio's API; environment variables (see
 // README and the page's help) point the same program at real ones.
 package main
@@ -20,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -38,13 +40,18 @@ func run(ctx context.Context) error {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on; loopback only, the portal has no sign-in")
 	data := flag.String("data", "", "folder for the database and the keys (default: mspkit-helpdesk in the user's cache folder)")
 	public := flag.String("public", "127.0.0.1:8081", "where a proxy in front reaches the callers' pages, used with MSPKIT_PUBLIC_URL only; loopback only")
+	kind := flag.String("store", storeSQLite, "where verifications are kept: "+strings.Join(storeKinds, ", "))
 	self := flag.Bool("selftest", false, "play the whole story without a browser, print it, and exit")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	}
+	where, err := storageFromEnv(*kind, os.Getenv)
+	if err != nil {
+		return err
+	}
 	if *self {
-		return selftest(ctx, os.Stdout)
+		return selftest(ctx, where, os.Stdout)
 	}
 	dir := *data
 	if dir == "" {
@@ -68,7 +75,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("-public: %w", err)
 		}
 	}
-	cfg.dir, cfg.url = dir, "http://"+l.Addr().String()
+	cfg.dir, cfg.url, cfg.storage = dir, "http://"+l.Addr().String(), where
 	cfg.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := newApp(ctx, cfg)
 	if err != nil {
@@ -80,7 +87,7 @@ func run(ctx context.Context) error {
 	if cfg.realTeams {
 		fmt.Printf("\n  The messaging endpoint of your bot is %s%s.\n", cfg.publicURL, botPath)
 	}
-	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  Data in %s. %s\n  Ctrl-C ends it.\n\n", cfg.url, dir, cfg.describe())
+	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  %s %s\n  Ctrl-C ends it.\n\n", cfg.url, where.describe(dir), cfg.describe())
 	return a.serve(ctx, l, outside)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 
 // selftest plays the whole story over HTTP, as a browser would: the technician through the portal's API, the
 // caller through the pages that the messages link to. It prints what happens and fails at the first deviation.
-func selftest(ctx context.Context, out io.Writer) (err error) {
+func selftest(ctx context.Context, where storage, out io.Writer) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "mspkit-helpdesk-")
@@ -28,7 +29,9 @@ func selftest(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	p := &player{ctx: ctx, out: out, dir: dir, technician: "jane", person: "dana", tenant: "contoso", client: &http.Client{Timeout: 20 * time.Second}}
+	where.space = "selftest_" + strings.ToLower(rand.Text()[:20])
+	defer func() { err = errors.Join(err, where.drop(context.WithoutCancel(ctx))) }()
+	p := &player{ctx: ctx, out: out, dir: dir, storage: where, technician: "jane", person: "dana", tenant: "contoso", client: &http.Client{Timeout: 20 * time.Second}}
 	if p.teams, err = playTeams(); err != nil {
 		return err
 	}
@@ -42,6 +45,7 @@ func selftest(ctx context.Context, out io.Writer) (err error) {
 			err = fmt.Errorf("the story went another way: %s", string(f))
 		}
 	}()
+	p.until("the installation of the app in Teams", func() bool { return p.see().App })
 	for i, chapter := range []struct {
 		title string
 		play  func()
@@ -63,6 +67,7 @@ func selftest(ctx context.Context, out io.Writer) (err error) {
 		{"A freeze, and who may end it", p.freeze},
 		{"The program is restarted in the middle", p.restart},
 		{"And with a card", p.restartWithACard},
+		{"Two instances on one store, side by side", p.twoInstances},
 		{"What stands in the ticket", p.ticket},
 	} {
 		if i > 0 {
@@ -80,6 +85,7 @@ type player struct {
 	ctx                        context.Context //nolint:containedctx // one run, from beginning to end
 	out                        io.Writer
 	dir                        string
+	storage                    storage
 	app                        *app
 	teams                      *playedTeams // outlives a restart
 	stop                       func() error
@@ -91,29 +97,36 @@ type deviation string
 
 // open starts the program. What the example keeps in memory only is taken over from the one before.
 func (p *player) open(before *app) error {
+	var err error
+	p.app, p.stop, err = p.serve(nil, func(a *app) {
+		if before != nil {
+			a.noter.notes, a.noter.keys, a.arrivals, a.offset = before.noter.notes, before.noter.keys, before.arrivals, before.offset
+		}
+	})
+	return err
+}
+
+// serve starts an instance of the program, where beside is not nil as the second one on its data.
+func (p *player) serve(beside *app, ready func(*app)) (_ *app, stop func() error, _ error) {
 	l, err := listen(p.ctx, "127.0.0.1:0")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	a, err := newApp(p.ctx, config{dir: p.dir, url: "http://" + l.Addr().String(), teams: p.teams})
+	a, err := newApp(p.ctx, config{dir: p.dir, url: "http://" + l.Addr().String(), storage: p.storage, teams: p.teams, beside: beside})
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return nil, nil, errors.Join(err, l.Close())
 	}
-	if before != nil {
-		a.noter.notes, a.noter.keys, a.arrivals, a.offset = before.noter.notes, before.noter.keys, before.arrivals, before.offset
-	}
+	ready(a)
 	ctx, cancel := context.WithCancel(p.ctx)
 	done := make(chan error, 1)
 	go func() { done <- a.serve(ctx, l, nil) }()
-	p.app = a
-	p.stop = func() error {
+	return a, func() error {
 		cancel()
 		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
-	}
-	return nil
+	}, nil
 }
 
 func (p *player) shut() error {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/teamsapp"
-	teamsstore "github.com/mspkit/mspkit/teamsapp/sqlstore"
 	"github.com/mspkit/mspkit/teamsapp/teamstest"
 	"github.com/mspkit/mspkit/verify"
 	"github.com/mspkit/mspkit/verify/teamschannel"
@@ -94,7 +93,7 @@ func (t *playedTeams) install(ctx context.Context, p person, on bool) error {
 
 // teamsChannel makes the bot and the way to reach people by it. After the service is there, [app.serveTeams] gives the
 // bot its ears.
-func (a *app) teamsChannel(ctx context.Context, ring *mspkit.KeyRing) (verify.Channel, error) {
+func (a *app) teamsChannel(ring *mspkit.KeyRing, store teamsapp.Store) (verify.Channel, error) {
 	app := teamsapp.App{ID: a.cfg.botID, TenantID: a.cfg.botTenant, Credential: teamsapp.ClientSecret(a.cfg.botSecret.Reveal())}
 	o := &teamsapp.Options{Now: a.now, Logger: a.cfg.log}
 	if a.cfg.realTeams {
@@ -107,20 +106,16 @@ func (a *app) teamsChannel(ctx context.Context, ring *mspkit.KeyRing) (verify.Ch
 			}
 			a.closers = append(a.closers, func() error { a.teams.Close(); return nil })
 		}
-		a.teams.mu.Lock()
-		a.teams.clock = a.now
-		a.teams.mu.Unlock()
-		a.teams.Connect(a.cfg.url + botPath)
+		if a.cfg.beside == nil {
+			a.teams.mu.Lock()
+			a.teams.clock = a.now
+			a.teams.mu.Unlock()
+			a.teams.Connect(a.cfg.url + botPath)
+		}
 		app = teamsapp.App{ID: a.teams.appID, TenantID: a.teams.AppTenant(), Credential: teamsapp.ClientSecret(a.teams.secret)}
 		o.Cloud = a.teams.Cloud()
 	}
-	if err := teamsstore.Migrate(ctx, a.db, teamsstore.SQLite, nil); err != nil {
-		return nil, err
-	}
-	store, err := teamsstore.New(a.db, teamsstore.SQLite, nil)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if a.bot, err = teamsapp.New(app, ring, store, a.customer, o); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the host chooses the driver
+	"github.com/redis/go-redis/v9"
+	_ "modernc.org/sqlite"
+
+	"github.com/mspkit/mspkit/teamsapp"
+	teamsstore "github.com/mspkit/mspkit/teamsapp/sqlstore"
+	"github.com/mspkit/mspkit/verify"
+	"github.com/mspkit/mspkit/verify/redisstore"
+	"github.com/mspkit/mspkit/verify/sqlstore"
+)
+
+// The values of -store. On SQLite all instances run on one machine, on the others anywhere.
+const (
+	storeSQLite   = "sqlite"
+	storePostgres = "postgres"
+	storeRedis    = "redis"
+)
+
+var storeKinds = []string{storeSQLite, storePostgres, storeRedis}
+
+// Where the databases are unless the environment says otherwise.
+const (
+	postgresURL = "postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable"
+	redisURL    = "redis://127.0.0.1:6379"
+)
+
+// storage says where the program keeps its data.
+type storage struct {
+	kind                  string
+	postgresURL, redisURL string
+	// space is the schema on PostgreSQL and the prefix on Redis: the self-test has one of its own.
+	space string
+}
+
+// storageFromEnv reads the variables that README names.
+func storageFromEnv(kind string, env func(string) string) (storage, error) {
+	if !slices.Contains(storeKinds, kind) {
+		return storage{}, fmt.Errorf("-store must be one of %s, it is %q", strings.Join(storeKinds, ", "), kind)
+	}
+	return storage{
+		kind: kind, space: "mspkit_helpdesk",
+		postgresURL: or(env("MSPKIT_POSTGRES_URL"), postgresURL), redisURL: or(env("MSPKIT_REDIS_URL"), redisURL),
+	}, nil
+}
+
+func (s storage) describe(dir string) string {
+	switch s.kind {
+	case storePostgres:
+		return "Data in PostgreSQL (schema " + s.space + "), keys in " + dir + "."
+	case storeRedis:
+		return "Verifications in Redis (prefix " + s.space + "), the bot's conversations and the keys in " + dir + "."
+	}
+	return "Data in " + dir + "."
+}
+
+// openStores opens the host's databases and what the packages keep in them.
+func (a *app) openStores(ctx context.Context) (verify.Store, teamsapp.Store, error) {
+	s := a.cfg.storage
+	dialect, driver, dsn, schema := sqlstore.SQLite, "sqlite", "file:"+filepath.Join(a.cfg.dir, "helpdesk.db")+
+		"?_pragma=journal_mode(wal)&_pragma=busy_timeout(5000)&_pragma=synchronous(full)", ""
+	if s.kind == storePostgres {
+		dialect, driver, dsn, schema = sqlstore.Postgres, "pgx", s.postgresURL, s.space
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the database: %w", err)
+	}
+	a.closers = append(a.closers, db.Close)
+	if err := db.PingContext(ctx); err != nil {
+		if s.kind == storePostgres {
+			err = fmt.Errorf("-store=postgres: no PostgreSQL answers; MSPKIT_POSTGRES_URL names one: %w", err)
+		}
+		return nil, nil, err
+	}
+	teams := &teamsstore.Options{Schema: schema}
+	if err := teamsstore.Migrate(ctx, db, dialect, teams); err != nil {
+		return nil, nil, err
+	}
+	conversations, err := teamsstore.New(db, dialect, teams)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.kind == storeRedis {
+		store, err := a.openRedis(ctx)
+		return store, conversations, err
+	}
+	records := &sqlstore.Options{Schema: schema}
+	if err := sqlstore.Migrate(ctx, db, dialect, records); err != nil {
+		return nil, nil, err
+	}
+	store, err := sqlstore.New(db, dialect, records)
+	return store, conversations, err
+}
+
+func (a *app) openRedis(ctx context.Context) (verify.Store, error) {
+	client, err := a.cfg.storage.redis()
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, client.Close)
+	store, err := redisstore.New(ctx, client, &redisstore.Options{Prefix: a.cfg.storage.space, Logger: a.cfg.log})
+	if err != nil {
+		return nil, fmt.Errorf("-store=redis (MSPKIT_REDIS_URL names the server): %w", err)
+	}
+	return store, nil
+}
+
+func (s storage) redis() (*redis.Client, error) {
+	o, err := redis.ParseURL(s.redisURL)
+	if err != nil {
+		return nil, errors.New("MSPKIT_REDIS_URL must look like redis://127.0.0.1:6379") // the error itself would show a password
+	}
+	return redis.NewClient(o), nil
+}
+
+// drop removes everything that the self-test has stored outside of its folder.
+func (s storage) drop(ctx context.Context) error {
+	switch s.kind {
+	case storePostgres:
+		db, err := sql.Open("pgx", s.postgresURL)
+		if err != nil {
+			return err
+		}
+		_, err = db.ExecContext(ctx, `DROP SCHEMA IF EXISTS "`+s.space+`" CASCADE`)
+		return errors.Join(err, db.Close())
+	case storeRedis:
+		client, err := s.redis()
+		if err != nil {
+			return err
+		}
+		for keys := client.Scan(ctx, 0, "*"+s.space+"*", 1000).Iterator(); err == nil && keys.Next(ctx); {
+			err = client.Del(ctx, keys.Val()).Err()
+		}
+		return errors.Join(err, client.Close())
+	}
+	return nil
+}
