@@ -108,9 +108,8 @@ func (d *totpDesk) enrolled(t *testing.T, id string) (secret []byte, recovery []
 	}
 }
 
-// totpRace gives two instances on a store the same code at the same moment: one accepts it. For a store that is not in
-// this package: go test -run TestTOTP, with one more line in eachTOTPStore.
-func totpRace(t *testing.T, open func() factorStore) {
+// totpRace gives two instances on a store the same code at the same moment: one accepts it.
+func totpRace(t *testing.T, open func() factorStore, _ func() string) {
 	t.Helper()
 	ring := newRing(t)
 	desks := []*totpDesk{newTOTPDesk(t, open(), ring, 0), newTOTPDesk(t, open(), ring, 0)}
@@ -139,12 +138,17 @@ func totpRace(t *testing.T, open func() factorStore) {
 	require.Equal(t, mechanism.RecoveryCodes-5, s.Recovery)
 }
 
-// eachTOTPStore runs f on every store that keeps factors. A Redis store is one more line.
-func eachTOTPStore(t *testing.T, f func(t *testing.T, open func() factorStore)) {
+// eachTOTPStore runs f on every store that keeps factors. dump returns all that is in it.
+func eachTOTPStore(t *testing.T, f func(t *testing.T, open func() factorStore, dump func() string)) {
 	t.Helper()
 	eachVerifyDatabase(t, func(t *testing.T, d database) {
 		t.Helper()
-		f(t, func() factorStore { return openVerify(t, d) })
+		f(t, func() factorStore { return openVerify(t, d) }, func() string { return dump(t, d) })
+	})
+	t.Run("Redis", func(t *testing.T) {
+		t.Parallel()
+		k := redisKeys(t)
+		f(t, func() factorStore { return k.open(t) }, func() string { return k.dump(t) })
 	})
 }
 
@@ -156,7 +160,7 @@ func TestTOTPRaceACodeIsAcceptedByOneOfTwoInstances(t *testing.T) {
 // The whole way on a database, on two instances whose clocks are a minute apart.
 func TestTOTPVerifiesOnEveryStore(t *testing.T) {
 	t.Parallel()
-	eachTOTPStore(t, func(t *testing.T, open func() factorStore) {
+	eachTOTPStore(t, func(t *testing.T, open func() factorStore, _ func() string) {
 		t.Helper()
 		ring := newRing(t)
 		one, two := newTOTPDesk(t, open(), ring, 0), newTOTPDesk(t, open(), ring, time.Minute)
@@ -183,11 +187,11 @@ func TestTOTPVerifiesOnEveryStore(t *testing.T) {
 // Guarantee 3, for factors.
 func TestTOTPStoresNothingInClear(t *testing.T) {
 	t.Parallel()
-	eachVerifyDatabase(t, func(t *testing.T, d database) {
+	eachTOTPStore(t, func(t *testing.T, open func() factorStore, dump func() string) {
 		t.Helper()
-		desk := newTOTPDesk(t, openVerify(t, d), newRing(t), 0)
+		desk := newTOTPDesk(t, open(), newRing(t), 0)
 		_, _, secrets := desk.enrolled(t, "subject-1")
-		everything := dump(t, d)
+		everything := dump()
 		require.Contains(t, everything, "subject-1", "the dump misses what is there")
 		require.Contains(t, everything, totp.Kind)
 		for what, secret := range secrets {
