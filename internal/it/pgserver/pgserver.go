@@ -5,7 +5,6 @@ package pgserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -139,41 +138,36 @@ func (s *Server) Stop() {
 	s.cmd = nil
 }
 
-// Kill kills every process of the server at once, as kill -9 does.
+// Kill kills every process of the server, as kill -9 does.
 func (s *Server) Kill() {
 	s.t.Helper()
-	pids := append([]int{s.cmd.Process.Pid}, children(s.cmd.Process.Pid)...)
-	for _, pid := range pids {
-		if p, err := os.FindProcess(pid); err == nil {
-			if err := p.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-				s.t.Errorf("kill: %v", err)
+	// The first one goes first, so that it makes no more. What it has made would end by itself, but not where it waits
+	// for a lock of one that is gone.
+	for pids := []int{s.cmd.Process.Pid}; len(pids) > 0; pids = s.inhabitants() {
+		for _, pid := range pids {
+			if p, err := os.FindProcess(pid); err == nil {
+				if err := p.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+					s.t.Errorf("kill: %v", err)
+				}
 			}
 		}
 	}
 	s.cmd = nil
 }
 
-// children returns the processes below pid. Where there is no /proc they are not found; they end by themselves when
-// they miss their parent.
-func children(pid int) []int {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	var out []int
-	for _, name := range stats {
-		text, err := os.ReadFile(name) //nolint:gosec // of /proc
-		if err != nil {
+// inhabitants returns the processes that work in the data folder, as all of a server do. Where there is no /proc they
+// are not found.
+func (s *Server) inhabitants() (pids []int) {
+	homes, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, name := range homes {
+		if home, err := os.Readlink(name); err != nil || home != s.data() {
 			continue
 		}
-		_, after, _ := strings.Cut(string(text), ") ")
-		var state string
-		var parent int
-		if _, err := fmt.Sscan(after, &state, &parent); err != nil || parent != pid {
-			continue
-		}
-		if child, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
-			out = append(out, child)
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
+			pids = append(pids, pid)
 		}
 	}
-	return out
+	return pids
 }
 
 func (s *Server) command(ctx context.Context, program string, args ...string) *exec.Cmd {
