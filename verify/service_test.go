@@ -87,6 +87,8 @@ func newWorld(t testing.TB, change ...func(*world, *verify.Options)) *world {
 			if w.recordErr != nil {
 				return w.recordErr
 			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.events = append(w.events, e)
 			return nil
 		}),

@@ -3,6 +3,7 @@ package verifypage_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +19,7 @@ func TestTheRightNumberConfirmsAndAReloadDoesNotTryAgain(t *testing.T) {
 	for _, want := range []string{"Jane Doe", "Contoso IT", "Dana Smith", "Northwind", "4711", "confirm who you are", "just now", "You have 2 tries", "5 more minutes", `inputmode="numeric"`, `autocomplete="off"`, "tel:&#43;155500100"} {
 		require.Contains(t, page, want)
 	}
-	require.NotContains(t, page, c.Number.Reveal()+"\"")
+	require.NotContains(t, strings.ReplaceAll(page, "tel:&#43;155500100", ""), c.Number.Reveal()+"\"")
 
 	body, at, code := w.post(link, answer(c.Number.Reveal()))
 	require.Equal(t, http.StatusOK, code)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,11 +76,14 @@ func newKeyspace(t testing.TB, client func() redis.UniversalClient) keyspace {
 // keys returns the names of all keys, also of those that are new while it looks.
 func (k keyspace) keys(ctx context.Context, c redis.UniversalClient) []string {
 	var out []string
+	var mu sync.Mutex // a cluster's masters are asked at once
 	collect := func(ctx context.Context, c *redis.Client) error {
 		for _, pattern := range []string{"{" + k.prefix + ":*", k.prefix + ":*"} {
 			all := c.Scan(ctx, 0, pattern, 1000).Iterator()
 			for all.Next(ctx) {
+				mu.Lock()
 				out = append(out, all.Val())
+				mu.Unlock()
 			}
 			if err := all.Err(); err != nil {
 				return err
