@@ -3,15 +3,22 @@ package redisstore
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/verify"
 )
 
-// Chain implements [verify.Store].
+// maxChain is how many events one script can add.
+const maxChain = 2000
+
+// Chain implements [verify.Store]. It fails with more than 2000 events.
 func (s *Store) Chain(ctx context.Context, tenant mspkit.TenantID, head int64, events []verify.Event) error {
 	if len(events) == 0 {
 		return nil
+	}
+	if len(events) > maxChain {
+		return wrap("chain", fmt.Errorf("%d events cannot be added at once, %d can", len(events), maxChain))
 	}
 	args := make([]string, 0, 4*len(events))
 	for _, e := range events {
@@ -46,7 +53,7 @@ func (s *Store) Evidence(ctx context.Context, tenant mspkit.TenantID, after int6
 			return verify.Evidence{}, wrap("evidence", err)
 		}
 		out.Events = append(out.Events, events...)
-		if len(events) < n || n == 0 {
+		if len(events) == 0 {
 			break
 		}
 		after = events[len(events)-1].Link.N

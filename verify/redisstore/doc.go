@@ -34,6 +34,12 @@
 // these, and eviction, with [ErrUnsafe]; managed services that do not tell their settings are refused too. Options.AcceptLostWrites is for those who
 // accept that. Settings that are changed later are not noticed, nor is a snapshot that somebody makes by hand and a restart loads.
 //
+// A crash in the middle of a write that nobody acknowledged can tear the end of the append-only file. Redis 7.0 repairs that by
+// itself where aof-load-truncated is yes, but leaves the beginning of a script's writes in the file, which it loads at the
+// restart after next: a step that was answered by an error may then stand there in part, a state without its event. What was
+// acknowledged is not touched. Run BGREWRITEAOF after the restart that follows a crash, or set aof-load-truncated no and
+// repair with redis-check-aof.
+//
 // Replication is a third way to lose what was acknowledged, and New cannot see it coming: Redis answers before its replicas
 // know, so a failover to a replica that was behind brings back what was before. min-replicas-to-write keeps a master that is cut off from
 // going on alone, and makes the time short; it does not close the gap, and neither does WAIT, which is not used. Proofs live nine minutes at most: after

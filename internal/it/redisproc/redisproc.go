@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -60,22 +61,20 @@ func Start(t testing.TB, args ...string) *Server {
 	return s
 }
 
+// freePort returns a port below those that systems give to outgoing connections, so that none of them takes it while the server
+// is dead. A cluster's bus listens 10000 above, also below.
 func freePort(t testing.TB) string {
 	t.Helper()
-	// A cluster's bus listens 10000 ports above.
-	for range 50 {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		must(t, err)
-		_, port, err := net.SplitHostPort(l.Addr().String())
-		must(t, err)
-		must(t, l.Close())
-		n, err := strconv.Atoi(port)
-		must(t, err)
-		if n < 55000 {
+	for range 100 {
+		port := strconv.Itoa(11000 + rand.IntN(11000)) //nolint:gosec // any will do
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:"+port)
+		if err == nil {
+			must(t, l.Close())
 			return port
 		}
 	}
-	return "21379"
+	t.Fatal("there is no free port")
+	return ""
 }
 
 // Resume starts the server again with what is on the disk.
@@ -115,6 +114,23 @@ func (s *Server) Kill(t testing.TB) {
 	must(t, s.cmd.Process.Kill())
 	_ = s.cmd.Wait() // it was killed
 	s.cmd = nil
+}
+
+// Rewrite has the append-only file written anew from what is in memory.
+func (s *Server) Rewrite(t testing.TB) {
+	t.Helper()
+	c := s.Client()
+	defer c.Close() //nolint:errcheck // nothing is lost
+	ctx := context.Background()
+	must(t, c.BgRewriteAOF(ctx).Err())
+	for range 2000 {
+		info := c.Info(ctx, "persistence").Val()
+		if strings.Contains(info, "aof_rewrite_in_progress:0") && strings.Contains(info, "aof_rewrite_scheduled:0") {
+			return
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	t.Fatal("the append-only file is not rewritten")
 }
 
 // Client returns a client; the caller closes it.

@@ -27,9 +27,10 @@ local macs = call('HGET', H, 'm' .. name(r))
 r[TRIES] = text(tonumber(r[TRIES]) + 1)
 if r[KIND] == 'caller' then
   failures = failures + 1
-  keep(r[TENANT], r[SUBJECT], failures, frozen)
+  done('s' .. keyed(r[TENANT]) .. r[SUBJECT], frozen .. text(failures))
+else
+  done()
 end
-done()
 if r[KIND] == 'caller' and failures == tonumber(r[LOCKAFTER]) then
   tell(r, { st[1] .. '-locked', 'locked', st[3], '' }, now)
 end

@@ -34,13 +34,13 @@ local refund, alerts = count(limits, now)
 if #refund > 0 then
   r[REFUND] = pack(refund)
 end
-call('HSET', H, 'm' .. name(r), ARGV[4])
 call('ZADD', X, 0, 'e' .. r[EXPIRES] .. name(r), 0, listed('la', r), 0, listed('lt', r), 0, listed('ls', r), 0, listed('lo', r))
+local b = pack(r)
+local fields = { 'r' .. name(r), b, 'm' .. name(r), ARGV[4] }
 if ARGV[5] ~= '' then
-  call('HSET', H, 'k' .. t .. ARGV[5], pack({ r[ID], ARGV[6] }))
+  fields[5], fields[6] = 'k' .. t .. ARGV[5], pack({ r[ID], ARGV[6] })
 end
-local b = store(r)
-tell(r, st, now)
+tell(r, st, now, fields)
 for _, alert in ipairs(alerts) do
   tell(r, alert, now)
 end

@@ -19,14 +19,18 @@ for i = 1, #args, 4 do
   events[#events + 1] = e
 end
 local was = first('n', tenant)
-for _, e in ipairs(events) do
-  call('HSET', H, 'v' .. e[1], pack(e))
-  call('ZREM', X, 'n' .. t .. e[1])
+local fields = {}
+for i, e in ipairs(events) do
   call('ZADD', X, 0, 'k' .. t .. string.format('%016.0f', tonumber(e[E_LINK])) .. e[1])
+  fields[2 * i - 1], fields[2 * i] = 'v' .. e[1], pack(e)
   chain[3], chain[4] = e[E_LINK], e[E_VALUE]
 end
 chain[5] = ARGV[3]
-call('HSET', H, 'h' .. tenant, pack(chain))
+fields[#fields + 1], fields[#fields + 2] = 'h' .. tenant, pack(chain)
+call('HSET', H, unpack(fields))
+for _, e in ipairs(events) do
+  call('ZREM', X, 'n' .. t .. e[1])
+end
 behead('n', 'N', tenant, was)
 collect(tenant)
 return { 'ok' }

@@ -10,7 +10,8 @@ end
 if ARGV[7] == '1' then
   failures = 0
 end
+emit(ARGV[3], { '', st[1], st[2], ARGV[1], ARGV[3], '', '', ARGV[4], '', '', '', '', '', '', '0', '', '0', '0', st[3], st[4], '0', '' },
+  { 's' .. keyed(ARGV[3]) .. ARGV[4], frozen .. text(failures) })
 keep(ARGV[3], ARGV[4], failures, frozen)
-emit(ARGV[3], { '', st[1], st[2], ARGV[1], ARGV[3], '', '', ARGV[4], '', '', '', '', '', '', '0', '', '0', '0', st[3], st[4], '0', '' })
 changed(ARGV[2], ARGV[3], ARGV[4])
 return { 'ok' }

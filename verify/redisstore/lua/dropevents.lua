@@ -10,17 +10,23 @@ for _, g in ipairs(call('ZRANGEBYLEX', X, '[g', '(g' .. ARGV[1], 'LIMIT', 0, lef
   end
   for _, m in ipairs(call('ZRANGEBYLEX', X, '[k' .. t, '(k' .. t .. '~', 'LIMIT', 0, left)) do
     local seq = m:sub(-16)
-    local e = unpacked(call('HGET', H, 'v' .. seq))
-    if e[E_AT] >= ARGV[1] or call('ZSCORE', X, 'u' .. t .. seq) then
-      break
+    local v = call('HGET', H, 'v' .. seq)
+    local e = v and unpacked(v)
+    if e and tonumber(e[E_LINK]) > tonumber(chain[1]) then
+      if e[E_AT] >= ARGV[1] or call('ZSCORE', X, 'u' .. t .. seq) then
+        break
+      end
+      chain[1], chain[2] = e[E_LINK], e[E_VALUE]
+      call('HSET', H, 'h' .. tenant, pack(chain))
+      n = n + 1
+    end
+    if e then -- also one that a crash kept although the base of the chain is behind it
+      call('HDEL', H, 'v' .. seq, 'i' .. e[E_ID])
     end
     call('ZREM', X, m)
-    call('HDEL', H, 'v' .. seq, 'i' .. e[E_ID])
-    chain[1], chain[2] = e[E_LINK], e[E_VALUE]
-    left, n, went = left - 1, n + 1, true
+    left, went = left - 1, true
   end
   if went then
-    call('HSET', H, 'h' .. tenant, pack(chain))
     call('ZREM', X, g)
     collect(tenant)
   end

@@ -13,10 +13,6 @@ if confirmed and now >= r[EXPIRES] then
 elseif confirmed and frozen > now then
   return { 'frozen' }
 end
-call('ZREM', X, 'e' .. r[EXPIRES] .. name(r))
-if ARGV[7] ~= 'failed' then
-  call('ZREM', X, listed('lo', r))
-end
 r[VERSION] = text(tonumber(r[VERSION]) + 1)
 r[STATE], r[DECIDED], r[PROOF] = ARGV[7], now, ARGV[8]
 call('ZADD', X, 0, 'd' .. now .. name(r))
@@ -27,8 +23,17 @@ end
 if ARGV[9] > frozen then
   frozen = ARGV[9]
 end
-if failures ~= was_failures or frozen ~= was_frozen then
-  keep(r[TENANT], r[SUBJECT], failures, frozen)
+if frozen ~= was_frozen then
+  done('s' .. keyed(r[TENANT]) .. r[SUBJECT], frozen .. text(failures))
+else
+  done()
+  if failures ~= was_failures then
+    keep(r[TENANT], r[SUBJECT], failures, frozen)
+  end
+end
+call('ZREM', X, 'e' .. r[EXPIRES] .. name(r))
+if ARGV[7] ~= 'failed' then
+  call('ZREM', X, listed('lo', r))
 end
 if confirmed and r[REFUND] ~= '' then
   local refund = unpacked(r[REFUND])
@@ -44,7 +49,6 @@ if confirmed and r[REFUND] ~= '' then
     end
   end
 end
-done()
 if ARGV[9] ~= NEVER then
   tell(r, unpacked(ARGV[10]), now)
 end

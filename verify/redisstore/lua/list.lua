@@ -5,8 +5,8 @@ local members = call('ZREVRANGEBYLEX', X, from == '' and '(' .. prefix .. '~' or
 local out = { 'ok', '' }
 for i, m in ipairs(members) do
   local b = call('HGET', H, 'r' .. keyed(ARGV[1]) .. m:sub(#prefix + 21))
-  local ok = true
-  if ARGV[6] ~= '' or ARGV[7] ~= '' then
+  local ok = b
+  if b and (ARGV[6] ~= '' or ARGV[7] ~= '') then
     local r = unpacked(b)
     ok = (ARGV[6] == '' or r[TECHNICIAN] == ARGV[6])
       and (ARGV[7] == '' or ((r[STATE] == 'pending' or r[STATE] == 'failed') and ARGV[7] < r[EXPIRES]))

@@ -9,9 +9,9 @@ local r = unpacked(b)
 local failures, frozen = subject(r[TENANT], r[SUBJECT])
 local before = been(st, r[TENANT], r[ID], r[SUBJECT])
 
--- done stores r and its event.
-local function done()
-  b = store(r)
-  tell(r, st, now)
+-- done stores r with its event and one more field, if there is one.
+local function done(field, value)
+  b = pack(r)
+  tell(r, st, now, { 'r' .. name(r), b, field, value })
   changed(channel, r[TENANT], r[SUBJECT])
 end

@@ -27,11 +27,7 @@ if #refund > 0 then
   end
   r[REFUND] = pack(refund)
 end
-if r[STATE] == 'pending' then
-  call('ZREM', X, 'e' .. r[EXPIRES] .. name(r))
-else
-  call('ZREM', X, 'd' .. r[DECIDED] .. name(r))
-end
+local was = r[STATE] == 'pending' and 'e' .. r[EXPIRES] .. name(r) or 'd' .. r[DECIDED] .. name(r)
 r[VERSION] = text(tonumber(r[VERSION]) + 1)
 r[STATE], r[DECIDED] = 'pending', NEVER
 r[KEY], r[SEALED], r[TRIES], r[MAXTRIES], r[EXPIRES] = ARGV[7], ARGV[9], '0', ARGV[10], ARGV[11]
@@ -40,9 +36,12 @@ if ARGV[12] == '1' then
   r[MESSAGES] = text(tonumber(r[MESSAGES]) + 1)
   r[DELIVERY], r[RECEIPT] = '0', ''
 end
-call('HSET', H, 'm' .. name(r), ARGV[8])
-call('ZADD', X, 0, 'e' .. r[EXPIRES] .. name(r))
-done()
+local is = 'e' .. r[EXPIRES] .. name(r)
+call('ZADD', X, 0, is)
+done('m' .. name(r), ARGV[8])
+if is ~= was then
+  call('ZREM', X, was)
+end
 for _, alert in ipairs(alerts) do
   tell(r, alert, now)
 end

@@ -7,7 +7,8 @@ if tonumber(ARGV[7]) > tonumber(r[DELIVERY]) then
   done()
 elseif r[RECEIPT] == '' and ARGV[6] ~= '' then
   r[RECEIPT] = ARGV[6]
-  store(r)
+  b = pack(r)
+  call('HSET', H, 'r' .. name(r), b)
   changed(channel, r[TENANT], r[SUBJECT])
 end
 return { 'ok', b }

@@ -11,6 +11,9 @@
 --         c counters by their end          q deliveries by when they are due
 --         z global counts to give back     o what is done once, by time
 --
+-- A crash in the middle of writing a script down may leave a beginning of its writes; see Durability in doc.go. So what belongs together is one HSET; what it makes findable is added to the set before it, and what it replaces is
+-- removed from the set after it; what is found is checked; and no write is relative to what was there.
+--
 -- Times are 20 digits, numbers of events 16, so that both compare as text: Lua's numbers are not exact beyond 2^53.
 local H, X = KEYS[1], KEYS[2]
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
@@ -34,9 +37,9 @@ local function first(index, tenant)
   return m and m:sub(-16)
 end
 
--- emit stores an event of a tenant.
-local function emit(tenant, e)
-  local n = call('HINCRBY', H, 'seq', 1)
+-- emit stores an event of a tenant, together with more fields: names and values.
+local function emit(tenant, e, more)
+  local n = tonumber(call('HGET', H, 'seq') or 0) + 1
   local seq = string.format('%016.0f', n)
   local add = { 0, 'u' .. keyed(tenant) .. seq, 0, 'n' .. keyed(tenant) .. seq }
   if n == 1 then -- the set never becomes empty, so that both keys always exist: a slot that moves needs that
@@ -50,13 +53,13 @@ local function emit(tenant, e)
   end
   e[1] = seq
   call('ZADD', X, unpack(add))
-  call('HSET', H, 'v' .. seq, pack(e), 'i' .. e[E_ID], keyed(tenant) .. seq)
+  call('HSET', H, 'seq', text(n), 'v' .. seq, pack(e), 'i' .. e[E_ID], keyed(tenant) .. seq, unpack(more or {}))
 end
 
--- tell stores the event of record r; st is a stamp: id, kind, by, reason.
-local function tell(r, st, now)
+-- tell stores the event of record r, together with more; st is a stamp: id, kind, by, reason.
+local function tell(r, st, now, more)
   emit(r[TENANT], { '', st[1], st[2], now, r[TENANT], r[ID], r[KIND], r[SUBJECT], r[ACTION], r[TECHNICIAN], r[SYSTEM], r[TICKET],
-    r[CHANNEL], r[METHOD], r[ASSURANCE], r[STATE], r[TRIES], r[SENDS], st[3], st[4], '0', '' })
+    r[CHANNEL], r[METHOD], r[ASSURANCE], r[STATE], r[TRIES], r[SENDS], st[3], st[4], '0', '' }, more)
 end
 
 -- been returns the event that this very call has stored before, if it has: its answer was lost and the client sends it again.
@@ -99,12 +102,6 @@ local function listed(index, r)
   return index .. t .. r[CREATED] .. r[ID]
 end
 
-local function store(r)
-  local b = pack(r)
-  call('HSET', H, 'r' .. name(r), b)
-  return b
-end
-
 -- changed tells those who wait for the subject of a record.
 local function changed(channel, tenant, who) call('PUBLISH', channel, keyed(tenant) .. who) end
 
@@ -115,8 +112,9 @@ local function collect(tenant)
     return
   end
   local seq = m:sub(-16)
-  if not call('ZSCORE', X, 'u' .. keyed(tenant) .. seq) then
-    call('ZADD', X, 0, 'g' .. unpacked(call('HGET', H, 'v' .. seq))[E_AT] .. tenant)
+  local v = call('HGET', H, 'v' .. seq)
+  if v and not call('ZSCORE', X, 'u' .. keyed(tenant) .. seq) then
+    call('ZADD', X, 0, 'g' .. unpacked(v)[E_AT] .. tenant)
   end
 end
 

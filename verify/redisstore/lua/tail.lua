@@ -8,14 +8,25 @@ end
 local function take(tenant, after)
   local t = keyed(tenant)
   local members = call('ZRANGEBYLEX', X, '(' .. index .. t .. after, '(' .. index .. t .. '~', 'LIMIT', 0, left)
-  if #members > 0 then
+  local events = {}
+  for _, m in ipairs(members) do
+    local v = call('HGET', H, 'v' .. m:sub(-16))
+    if v and unpacked(v)[E_TENANT] == tenant then
+      events[#events + 1] = v
+    else -- left over by a crash
+      local was = first(index, tenant)
+      call('ZREM', X, m)
+      behead(index, heads, tenant, was)
+    end
+  end
+  if #events > 0 then
     local c = call('HGET', H, 'h' .. tenant)
     local head = c and unpacked(c) or { '0', '', '0', '' }
-    out[#out + 1], out[#out + 2], out[#out + 3], out[#out + 4] = tenant, head[3], head[4], text(#members)
-    for _, m in ipairs(members) do
-      out[#out + 1] = call('HGET', H, 'v' .. m:sub(-16))
+    out[#out + 1], out[#out + 2], out[#out + 3], out[#out + 4] = tenant, head[3], head[4], text(#events)
+    for _, v in ipairs(events) do
+      out[#out + 1] = v
     end
-    left = left - #members
+    left = left - #events
   end
   skip[tenant] = true
 end
