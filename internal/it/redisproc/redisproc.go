@@ -201,7 +201,8 @@ func (c *Cluster) Client() *redis.ClusterClient {
 	for _, n := range c.Nodes {
 		addrs = append(addrs, n.Addr)
 	}
-	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+	// While a slot moves on a busy machine, the nodes may send a client to and fro more often than the three times of the default.
+	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, MaxRedirects: 16})
 }
 
 // Move moves the slot of key to another node step by step, as a cluster's tools do, and calls between with the slot half moved.
@@ -259,5 +260,38 @@ func (c *Cluster) Move(t testing.TB, key string, between func(step string)) {
 			setSlot(i, "NODE", ids[to])
 		}
 	}
+	agree(ctx, t, clients, slot, ids[to])
 	between(fmt.Sprintf("at the end, slot %d", slot))
+}
+
+// agree waits until every node names owner as the owner of slot and all are of one epoch. A slot that is moved on before that
+// may be taken for lost by a node that hears of it late, which then deletes its keys.
+func agree(ctx context.Context, t testing.TB, clients []*redis.Client, slot int64, owner string) {
+	t.Helper()
+	for {
+		epochs := map[string]bool{}
+		agreed := 0
+		for _, c := range clients {
+			slots, err := c.ClusterSlots(ctx).Result()
+			must(t, err)
+			for _, s := range slots {
+				if int64(s.Start) <= slot && slot <= int64(s.End) && len(s.Nodes) > 0 && s.Nodes[0].ID == owner {
+					agreed++
+				}
+			}
+			info, err := c.ClusterInfo(ctx).Result()
+			must(t, err)
+			_, rest, _ := strings.Cut(info, "cluster_current_epoch:")
+			epoch, _, _ := strings.Cut(rest, "\r\n")
+			epochs[epoch] = true
+		}
+		if agreed == len(clients) && len(epochs) == 1 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("the nodes do not agree on the owner of slot %d", slot)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
