@@ -16,7 +16,7 @@ import (
 // an authenticator app. Its only method is [MethodTOTP]: the contact reads a code to the technician, who types it
 // ([Service.Check]). A subject needs no destination for it. The service counts every try before it asks.
 //
-// Every [Start] that may use the channel costs one read of it.
+// It is asked whether a person is enrolled only where the way is about to be taken, and by [Service.Explain].
 type Checker interface {
 	// Enrolled returns since when the subject has what makes answers, which the freshness guard looks at, or
 	// [ErrNotFound] where they have nothing.
@@ -59,40 +59,34 @@ func (s *Service) checks(channel string) bool {
 	return ok
 }
 
-// withCheckers returns the destinations of r with one for each [Checker] that may be used and that the subject is enrolled
-// with. It takes out what the host named for these: only the checker knows since when somebody is enrolled.
-func (s *Service) withCheckers(ctx context.Context, rule Rule, r StartRequest) ([]Destination, error) {
-	out := slices.DeleteFunc(slices.Clone(r.Subject.Destinations), func(d Destination) bool { return s.checks(d.Channel) })
-	if r.Method != "" && r.Method != MethodTOTP {
-		return out, nil
+// checkers returns the names of the channels that are a [Checker].
+func (s *Service) checkers() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(s.o.Channels)), func(name string) bool { return !s.checks(name) })
+}
+
+// enrolled judges a way to a [Checker] by since when the person has what makes its answers. A destination of the host does
+// not count: only the checker knows.
+func (s *Service) enrolled(ctx context.Context, c Checker, p pick, tenant mspkit.TenantID, subject string, f Freshness, rule Rule) verdict {
+	ctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
+	defer cancel()
+	since, err := c.Enrolled(ctx, tenant, subject)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		p.address = ""
+		return p.refused(unenrolled, "%s is not set up for this person", p.way.Channel)
+	case err != nil:
+		v := p.refused(unknown, "whether %s is set up for this person could not be found out", p.way.Channel)
+		v.fault = err
+		return v
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.o.Channels)) {
-		c, ok := s.o.Channels[name].(Checker)
-		if !ok || r.Channel != "" && r.Channel != name {
-			continue
-		}
-		d := Destination{Channel: name, Address: r.Subject.ID}
-		if len(rule.Ways) > 0 && !slices.Contains(rule.Ways, Way{name, MethodTOTP}) {
-			if r.Channel == name {
-				out = append(out, d) // so that the policy says no, and not that there is no such way
-			}
-			continue
-		}
-		cctx, cancel := context.WithTimeout(ctx, s.o.DeliverTimeout)
-		since, err := c.Enrolled(cctx, r.Tenant, r.Subject.ID)
-		cancel()
-		switch {
-		case errors.Is(err, ErrNotFound) && (r.Channel == name || r.Method == MethodTOTP):
-			return nil, fmt.Errorf("%s is not set up for this person: %w", name, ErrNoChannel)
-		case errors.Is(err, ErrNotFound):
-			continue
-		case err != nil:
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		d.FirstSeen = since
-		out = append(out, d)
+	p.since = since
+	if f.fresh(Destination{FirstSeen: since}, s.o.Now()) != "" {
+		p = p.doubted("was set up less than " + age(f.MinAge) + " ago")
 	}
-	return out, nil
+	if lack := p.lacks(f, rule); lack != "" {
+		return p.refused(insufficient, "%s", lack)
+	}
+	return verdict{pick: p}
 }
 
 // checkLimits are the counters of a challenge for which nothing is sent. What bounds guessing is the failures in a row

@@ -19,12 +19,14 @@ type app struct {
 	used    map[string]bool
 	asked   []verify.Question
 	err     error
+	looked  int    // how often it was asked who is enrolled
 	triesAt func() // called while an answer is decided
 }
 
 func (a *app) Assurance() verify.Assurance { return verify.AssuranceTOTP }
 
 func (a *app) Enrolled(_ context.Context, _ mspkit.TenantID, subject string) (time.Time, error) {
+	a.looked++
 	if t, ok := a.since[subject]; ok {
 		return t, a.err
 	}
@@ -116,7 +118,9 @@ func TestThePolicyTreatsAnAppAsAWayOfItsOwn(t *testing.T) {
 		}, is: verify.ErrNoChannel},
 		"a number cannot be matched on it":   {change: func(_ *world, _ *app, r *verify.StartRequest) { r.Channel, r.Method = "app", verify.MethodNumber }, is: verify.ErrNoChannel},
 		"nor is there a code of a mailbox's": {rule: verify.Rule{Ways: []verify.Way{way("email", verify.MethodTOTP)}}, is: verify.ErrNoChannel},
-		"what is not known is not none":      {change: func(_ *world, a *app, _ *verify.StartRequest) { a.err = errors.New("the disk is full") }, says: "the disk is full"},
+		"what is not known is not none": {change: func(_ *world, a *app, r *verify.StartRequest) {
+			a.err, r.Method = errors.New("the disk is full"), verify.MethodTOTP
+		}, says: "the disk is full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -147,6 +151,83 @@ func TestThePolicyTreatsAnAppAsAWayOfItsOwn(t *testing.T) {
 	require.Equal(t, "authenticator app", verify.AssuranceTOTP.String())
 	require.Greater(t, verify.AssuranceTOTP, verify.AssuranceTeamsCode)
 	require.Less(t, verify.AssuranceTOTP, verify.AssuranceTeams)
+}
+
+func TestWhoHasAnAppIsAskedOnlyWhereTheAppIsAboutToBeUsed(t *testing.T) {
+	t.Parallel()
+	w, a := newAppWorld(t)
+	c, err := w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	require.Equal(t, "email", c.Channel)
+	r := w.request()
+	r.Action = verify.ActionResetMFA // which no app is enough for
+	_, err = w.Start(t.Context(), r)
+	require.ErrorIs(t, err, verify.ErrPolicy)
+	require.Zero(t, a.looked)
+
+	// Its turn comes: who has none goes the next way, and nobody needs to read that.
+	list := verify.Rule{Words: map[string]string{"en": "x"}, Min: verify.AssuranceEmail, Ways: []verify.Way{{Channel: "app", Method: verify.MethodTOTP}, {Channel: "email", Method: verify.MethodNumber}}}
+	w.settings.Policy = verify.Policy{verify.ActionIdentify: list}
+	since := a.since["dana"]
+	delete(a.since, "dana")
+	c, err = w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	require.Equal(t, []any{"email", "", 1}, []any{c.Channel, c.Failover, a.looked})
+	// One that is new, and one of which nobody knows, are passed over, and it is said why.
+	a.since["dana"] = w.clock
+	c, err = w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	require.Equal(t, "email", c.Channel)
+	require.Contains(t, c.Failover, "app: needs e-mail with number match or better")
+	require.Contains(t, c.Failover, "the authenticator app was set up less than 14 days ago")
+	a.since["dana"], a.err = since, errors.New("the disk of dana is full")
+	c, err = w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	require.Equal(t, []string{"email", "app: whether app is set up for this person could not be found out"}, []string{c.Channel, c.Failover})
+	d, err := w.Explain(t.Context(), w.request())
+	require.NoError(t, err)
+	require.True(t, d.Allowed)
+	require.Equal(t, "whether app is set up for this person could not be found out", d.Ways[0].Reason)
+	a.err = nil
+	c, err = w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	require.Equal(t, "app", c.Channel)
+}
+
+func TestOfTwoKindsOfAppsTheOneThatIsSetUpIsTaken(t *testing.T) {
+	t.Parallel()
+	other := &app{used: map[string]bool{}, since: map[string]time.Time{}}
+	w, a := newAppWorld(t, func(w *world, o *verify.Options) {
+		o.Channels["key"] = other
+		other.since["dana"] = w.clock.AddDate(-1, 0, 0)
+	})
+	delete(a.since, "dana")
+	d, err := w.Explain(t.Context(), w.byApp())
+	require.NoError(t, err)
+	require.True(t, d.Allowed)
+	c, err := w.Start(t.Context(), w.byApp())
+	require.NoError(t, err)
+	require.Equal(t, "key", c.Channel)
+	require.Equal(t, verify.StateConfirmed, w.check(t, c, "123456").State)
+	require.Empty(t, a.asked)
+}
+
+func TestWhoHasNoAppAndNothingElseIsToldWhatComesNearest(t *testing.T) {
+	t.Parallel()
+	w, a := newAppWorld(t)
+	delete(a.since, "dana")
+	r := w.request()
+	r.Action = verify.ActionResetPassword // an app would do
+	r.Subject.Destinations = r.Subject.Destinations[:1]
+	d, err := w.Explain(t.Context(), r)
+	require.NoError(t, err)
+	require.Contains(t, d.Reason, "e-mail with number match is less")
+	_, err = w.Start(t.Context(), r)
+	require.ErrorIs(t, err, verify.ErrPolicy)
+	require.ErrorContains(t, err, d.Reason)
+	r.Subject.Destinations = nil
+	_, err = w.Start(t.Context(), r)
+	require.ErrorIs(t, err, verify.ErrNoChannel)
 }
 
 func TestATryOfAnAppIsCountedBeforeAnybodyDecides(t *testing.T) {

@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"errors"
-	"strings"
 )
 
 // Decision is what the policy says of a request; see [Service.Explain].
@@ -39,7 +38,7 @@ type WayDecision struct {
 
 // Explain says what Start would do with r, and why, before anybody is called or counted: it stores and sends nothing.
 // Limits, a freeze and a lock are not looked at. A channel that is a [Screener] is asked about each address that is
-// allowed otherwise, which may cost money and time. Errors are [ErrInvalid] or a failure of the settings or of ctx; what
+// allowed otherwise, which may cost money and time, and a [Checker] whether the person is enrolled. Errors are [ErrInvalid] or a failure of the settings or of ctx; what
 // the policy refuses is a decision.
 func (s *Service) Explain(ctx context.Context, r StartRequest) (Decision, error) {
 	d, err := s.explain(ctx, r)
@@ -63,14 +62,8 @@ func (s *Service) explain(ctx context.Context, r StartRequest) (Decision, error)
 	if d.Approval, err = set.Approval.needed(ctx, r.Subject.ID, r.Action, rule); err != nil {
 		return Decision{}, err
 	}
-	if r.Subject.Destinations, err = s.withCheckers(ctx, rule, r); errors.Is(err, ErrNoChannel) {
-		d.Reason = strings.TrimSuffix(err.Error(), ": "+ErrNoChannel.Error())
-		return d, nil
-	} else if err != nil {
-		return Decision{}, err
-	}
 	var refused []verdict
-	screen := s.screening(ctx, set, rule)
+	screen := s.screening(ctx, set, rule, r.Tenant, r.Subject.ID)
 	for v := range s.judge(set, rule, r, s.o.Now()) {
 		if v.kind == allowed {
 			v = screen(v.pick)

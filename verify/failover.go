@@ -9,20 +9,25 @@ import (
 	"github.com/mspkit/mspkit/internal/cleantext"
 )
 
-// walk begins with the first pick that may be used and goes on to the next where a message cannot be delivered. Each pick
+// walk begins with the first way that may be used and goes on to the next where a message cannot be delivered. Each way
 // has a challenge of its own, so that what is proven is bound to the way by which it was proven. Where the message may
 // have arrived all the same, its challenge is dead before the next one begins. After the time of two deliveries it gives
-// up.
-func (s *Service) walk(ctx context.Context, picks []pick, b beginning) (Challenge, error) {
-	picks = distinct(picks)
+// up, and where the request names a channel it goes on to no other message.
+func (s *Service) walk(ctx context.Context, ways []verdict, b beginning) (Challenge, error) {
+	ways = distinct(ways)
 	key, began := b.key, s.o.Now()
-	for _, p := range picks {
-		b.ways = append(b.ways, p.way.Channel, p.address)
+	for _, v := range ways {
+		if v.kind == allowed {
+			b.ways = append(b.ways, v.way.Channel, v.address)
+		}
 	}
-	rest := picker{picks: picks, screen: s.screening(ctx, b.set, b.rule)}
+	rest := picker{ways: ways, screen: s.screening(ctx, b.set, b.rule, b.tenant, b.record.Subject)}
 	p, skipped, ok := rest.next(ctx)
 	if !ok {
-		return Challenge{}, rest.none(ctx, b.record.Action, b.rule)
+		return Challenge{}, rest.none(ctx, b.record.Action, b.rule, b.channel)
+	}
+	if b.channel != "" {
+		rest.ways = nil
 	}
 	for first := true; ; first = false {
 		b.pick, b.now = p, s.o.Now()
@@ -66,12 +71,15 @@ func (s *Service) present(ctx context.Context, ref Ref, now time.Time) (Challeng
 	return s.challenge(r, sub, now, true)
 }
 
-// distinct keeps the first pick of each address: what did not get there by number match does not by code.
-func distinct(picks []pick) []pick {
-	var out []pick
-	for _, p := range picks {
-		if !slices.ContainsFunc(out, func(o pick) bool { return o.way.Channel == p.way.Channel && o.address == p.address }) {
-			out = append(out, p)
+// distinct keeps the first way to each address: what did not get there by number match does not by code. What is refused
+// stays for the error.
+func distinct(ways []verdict) []verdict {
+	var out []verdict
+	for _, v := range ways {
+		if v.kind != allowed || !slices.ContainsFunc(out, func(o verdict) bool {
+			return o.kind == allowed && o.way.Channel == v.way.Channel && o.address == v.address
+		}) {
+			out = append(out, v)
 		}
 	}
 	return out

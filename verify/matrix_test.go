@@ -52,35 +52,35 @@ reset-mfa        sms number     less   less   less   | less   no     no     | 2n
 reset-mfa        sms code       less   less   less   | less   no     no     | 2nd
 reset-mfa        teams number   ok     fresh  fresh  | ok     no     no     | 2nd
 reset-mfa        teams code     less   less   less   | less   no     no     | 2nd
-reset-mfa        app   totp       less   less   less   | less   no     less   | 2nd
+reset-mfa        app   totp       less   less   less   | less   less   less   | 2nd
 change-contact   email number   less   less   less   | less   no     no     | 2nd
 change-contact   email code     less   less   less   | less   no     no     | 2nd
 change-contact   sms number     less   less   less   | less   no     no     | 2nd
 change-contact   sms code       less   less   less   | less   no     no     | 2nd
 change-contact   teams number   ok     fresh  fresh  | ok     no     no     | 2nd
 change-contact   teams code     less   less   less   | less   no     no     | 2nd
-change-contact   app   totp       less   less   less   | less   no     less   | 2nd
+change-contact   app   totp       less   less   less   | less   less   less   | 2nd
 enrol-totp       email number     less   less   less   | less   no     no     | -
 enrol-totp       email code       less   less   less   | less   no     no     | -
 enrol-totp       sms   number     less   less   less   | less   no     no     | -
 enrol-totp       sms   code       less   less   less   | less   no     no     | -
 enrol-totp       teams number     ok     fresh  fresh  | ok     no     no     | -
 enrol-totp       teams code       less   less   less   | less   no     no     | -
-enrol-totp       app   totp       less   less   less   | less   no     less   | -
+enrol-totp       app   totp       less   less   less   | less   less   less   | -
 remove-totp      email number     less   less   less   | less   no     no     | -
 remove-totp      email code       less   less   less   | less   no     no     | -
 remove-totp      sms   number     less   less   less   | less   no     no     | -
 remove-totp      sms   code       less   less   less   | less   no     no     | -
 remove-totp      teams number     ok     fresh  fresh  | ok     no     no     | -
 remove-totp      teams code       less   less   less   | less   no     no     | -
-remove-totp      app   totp       less   less   less   | less   no     less   | -
+remove-totp      app   totp       less   less   less   | less   less   less   | -
 recovery-totp    email number     less   less   less   | less   no     no     | -
 recovery-totp    email code       less   less   less   | less   no     no     | -
 recovery-totp    sms   number     less   less   less   | less   no     no     | -
 recovery-totp    sms   code       less   less   less   | less   no     no     | -
 recovery-totp    teams number     ok     fresh  fresh  | ok     no     no     | -
 recovery-totp    teams code       less   less   less   | less   no     no     | -
-recovery-totp    app   totp       less   less   less   | less   no     less   | -
+recovery-totp    app   totp       less   less   less   | less   less   less   | -
 `
 
 // nouns is how a technician reads of an address, reaches what each way reaches.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/cleantext"
 )
 
@@ -24,15 +25,18 @@ type Screening struct {
 	Doubt string
 }
 
-// screening returns a function that judges a pick by what its channel finds out. It asks once for each address, and a
-// channel without a [Screener] not at all.
-func (s *Service) screening(ctx context.Context, set Settings, rule Rule) func(pick) verdict {
+// screening returns a function that judges a pick by what its channel finds out: a [Checker] whether the person is
+// enrolled, a [Screener] what an address is worth, which is asked once for each address. Others are not asked.
+func (s *Service) screening(ctx context.Context, set Settings, rule Rule, tenant mspkit.TenantID, subject string) func(pick) verdict {
 	type found struct {
 		Screening
 		err error
 	}
 	known := map[[2]string]found{}
 	return func(p pick) verdict {
+		if c, ok := p.channel.(Checker); ok {
+			return s.enrolled(ctx, c, p, tenant, subject, set.Freshness, rule)
+		}
 		screener, ok := p.channel.(Screener)
 		if !ok {
 			return verdict{pick: p}
@@ -60,33 +64,38 @@ func (s *Service) screening(ctx context.Context, set Settings, rule Rule) func(p
 	}
 }
 
-// picker hands out the picks one by one, as they stand after screening: a number is looked up when a message is about to
+// picker hands out the ways one by one, as they stand after screening: a number is looked up when a message is about to
 // go there and not before.
 type picker struct {
-	picks   []pick
+	ways    []verdict
 	screen  func(pick) verdict
 	refused []verdict
 }
 
-// next returns the next pick that may be used, and why those before it may not.
+// next returns the next way that may be used, and why those that were screened out before it may not. That somebody has no
+// app is no reason that anybody needs to read.
 func (p *picker) next(ctx context.Context) (_ pick, skipped string, ok bool) {
-	for len(p.picks) > 0 && ctx.Err() == nil {
-		v := p.screen(p.picks[0])
-		p.picks = p.picks[1:]
+	for len(p.ways) > 0 && ctx.Err() == nil {
+		v := p.ways[0]
+		p.ways = p.ways[1:]
 		if v.kind == allowed {
-			return v.pick, skipped, true
+			if v = p.screen(v.pick); v.kind == allowed {
+				return v.pick, skipped, true
+			}
+			if v.kind != unenrolled {
+				skipped = joined(skipped, v.way.Channel+": "+v.reason)
+			}
 		}
 		p.refused = append(p.refused, v)
-		skipped = joined(skipped, v.way.Channel+": "+v.reason)
 	}
 	return pick{}, skipped, false
 }
 
-// none returns the error where no pick may be used.
-func (p *picker) none(ctx context.Context, action Action, rule Rule) error {
+// none returns the error where no way may be used, which is what Explain says.
+func (p *picker) none(ctx context.Context, action Action, rule Rule, channel string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("check the address: %w", err)
 	}
-	_, err := refusalOf(action, rule, "", p.refused)
+	_, err := refusalOf(action, rule, channel, p.refused)
 	return err
 }

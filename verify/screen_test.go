@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,6 +123,50 @@ func TestANumberIsLookedUpOnlyWhereAMessageIsToGoThere(t *testing.T) {
 	c, err = w.Start(t.Context(), w.request())
 	require.NoError(t, err)
 	require.Equal(t, []string{"sms", "email: the channel could not deliver"}, []string{c.Channel, c.Failover})
+}
+
+func TestStartDoesWhatExplainSaysWhereOneOfTheNumbersIsScreenedOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world, o *verify.Options) { o.Channels["sms"] = landline{w.sms} })
+	r := w.request()
+	r.Channel = "sms"
+	second := r.Subject.Destinations[1]
+	second.Address = "+15550100999"
+	r.Subject.Destinations[1].Address = "+15550100000" // a landline
+	r.Subject.Destinations = append(r.Subject.Destinations, second)
+	d, err := w.Explain(t.Context(), r)
+	require.NoError(t, err)
+	require.True(t, d.Allowed)
+	c, err := w.Start(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, []string{"••• 99", "sms: the phone number is a landline"}, []string{c.To, c.Failover})
+	// But a message that does not arrive goes nowhere else where the channel is named.
+	w.sms.err = errors.New("down")
+	r.Subject.Destinations[1].Address = "+15550100777"
+	_, err = w.Start(t.Context(), r)
+	require.ErrorIs(t, err, verify.ErrDelivery)
+	require.Equal(t, 1, w.sms.count())
+
+	// What is said where nothing is left is the same as well.
+	r = w.request()
+	r.Subject.Destinations[0].Address = " "
+	r.Subject.Destinations[1].Address = "+15550100000"
+	d, err = w.Explain(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, "the e-mail address cannot be used: is empty or longer than 320 bytes", d.Reason)
+	_, err = w.Start(t.Context(), r)
+	require.ErrorIs(t, err, verify.ErrInvalid)
+	require.ErrorContains(t, err, d.Reason)
+}
+
+// landline is a channel that refuses numbers that end with 000.
+type landline struct{ *outbox }
+
+func (landline) Screen(_ context.Context, address string) (verify.Screening, error) {
+	if strings.HasSuffix(address, "000") {
+		return verify.Screening{Refuse: "is a landline"}, nil
+	}
+	return verify.Screening{}, nil
 }
 
 func TestALinkForCheckingTheTechnicianIsScreenedToo(t *testing.T) {

@@ -39,12 +39,8 @@ func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) 
 	if err != nil {
 		return Challenge{}, err
 	}
-	reach := r.Subject.Destinations
-	if r.Subject.Destinations, err = s.withCheckers(ctx, rule, r); err != nil {
-		return Challenge{}, err
-	}
 	now := s.o.Now()
-	picks, err := s.choose(set, rule, r, now)
+	ways, err := s.choose(set, rule, r, now)
 	if err != nil {
 		return Challenge{}, err
 	}
@@ -53,8 +49,8 @@ func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) 
 		return Challenge{}, err
 	}
 	locale := or(r.Subject.Locale, set.Locale)
-	return s.walk(ctx, picks, beginning{
-		tenant: r.Tenant, set: set, rule: rule, now: now,
+	return s.walk(ctx, ways, beginning{
+		tenant: r.Tenant, set: set, rule: rule, now: now, channel: r.Channel,
 		record: Record{
 			Kind: KindCaller, Subject: r.Subject.ID, Action: r.Action, Technician: r.Technician.ID, Ticket: r.Ticket,
 			NeedsApproval: second != "",
@@ -63,7 +59,7 @@ func (s *Service) start(ctx context.Context, r StartRequest) (Challenge, error) 
 			Name: r.Subject.Name, Company: r.Subject.Company, Technician: r.Technician.Name,
 			Purpose: rule.words(locale), Locale: locale,
 		},
-		by: r.Technician.ID, key: r.IdempotencyKey, limits: s.limits, reach: reach,
+		by: r.Technician.ID, key: r.IdempotencyKey, limits: s.limits, reach: r.Subject.Destinations,
 	})
 }
 
@@ -98,12 +94,12 @@ func (s *Service) startTechnician(ctx context.Context, r TechnicianRequest, limi
 		return Challenge{}, err
 	}
 	now := s.o.Now()
-	picks, err := s.destinations(set, r, now)
+	ways, err := s.destinations(set, r, now)
 	if err != nil {
 		return Challenge{}, err
 	}
-	return s.walk(ctx, picks, beginning{
-		tenant: r.Tenant, set: set, now: now,
+	return s.walk(ctx, ways, beginning{
+		tenant: r.Tenant, set: set, now: now, channel: r.Channel,
 		record: Record{Kind: KindTechnician, Subject: r.Subject.ID, Technician: call.Technician.ID, Ticket: call.Ticket},
 		details: details{
 			Name: r.Subject.Name, Company: r.Subject.Company, Technician: call.Technician.Name,
@@ -205,9 +201,9 @@ func invalid(errs ...error) error {
 // destinations returns where the link for verifying a technician goes: never to an address that somebody typed, to a
 // fresh one only where there is no other and the tenant does not refuse it, and, where anybody on the internet may
 // have asked, not over a channel that costs money.
-func (s *Service) destinations(set Settings, r TechnicianRequest, now time.Time) ([]pick, error) {
+func (s *Service) destinations(set Settings, r TechnicianRequest, now time.Time) ([]verdict, error) {
 	var faults []error
-	var picks []pick
+	var ways []verdict
 	var known, fresh []Destination
 	for _, d := range r.Subject.Destinations {
 		ch := s.o.Channels[d.Channel]
@@ -228,13 +224,11 @@ func (s *Service) destinations(set Settings, r TechnicianRequest, now time.Time)
 			faults = append(faults, fmt.Errorf("the %s address: %w", d.Channel, err))
 			continue
 		}
-		if picks = append(picks, pick{way: Way{d.Channel, MethodWord}, channel: ch, address: address}); r.Channel != "" {
-			break
-		}
+		ways = append(ways, verdict{pick: pick{way: Way{d.Channel, MethodWord}, channel: ch, address: address}})
 	}
 	switch {
-	case len(picks) > 0:
-		return picks, nil
+	case len(ways) > 0:
+		return ways, nil
 	case len(faults) > 0:
 		return nil, invalid(faults...)
 	}
@@ -262,6 +256,7 @@ type beginning struct {
 	now     time.Time
 	by, key string
 	limits  limitsFunc
+	channel string   // that the request names: there is no failover then
 	ways    []string // every channel and address that may be used, of which pick is one
 	reach   []Destination
 }

@@ -30,7 +30,7 @@ type verdict struct {
 	// reason says why it is not allowed, in one sentence for the technician. Empty where it is.
 	reason string
 	kind   refusal
-	fault  error // of an address that is [unusable]
+	fault  error // where it is unusable or unknown
 }
 
 // refusal is the kind of a reason.
@@ -42,6 +42,8 @@ const (
 	unlisted             // the policy lists other ways
 	insufficient         // what it proves is too little
 	unusable             // the address cannot be used
+	unenrolled           // the person has nothing that makes answers for a [Checker]
+	unknown              // a [Checker] could not say whether they have
 )
 
 // methods are the ways to answer on a channel, the better first. A [Checker] has MethodTOTP, all others the rest.
@@ -53,7 +55,7 @@ func (s *Service) judge(set Settings, rule Rule, r StartRequest, now time.Time) 
 	return func(yield func(verdict) bool) {
 		listed := rule.Ways
 		if len(listed) == 0 {
-			listed = s.combine(channelsOf(r.Subject))
+			listed = s.combine(append(channelsOf(r.Subject), s.checkers()...))
 		}
 		// Besides, for the explanation alone: what the policy, the subject or the service lacks.
 		all := append(slices.Clone(listed), s.combine(append(channelsOf(r.Subject), slices.Sorted(maps.Keys(s.o.Channels))...))...)
@@ -107,6 +109,9 @@ func (s *Service) weigh(set Settings, rule Rule, r StartRequest, w Way, listed b
 		p.full = p.full.below()
 	}
 	p.assurance = p.full
+	if s.checks(w.Channel) {
+		return []verdict{p.judged(set.Freshness, rule, Destination{Channel: w.Channel, Address: r.Subject.ID}, listed, now)}
+	}
 	var out []verdict
 	for _, d := range r.Subject.Destinations {
 		if d.Channel == w.Channel {
@@ -124,11 +129,7 @@ func (p pick) judged(f Freshness, rule Rule, d Destination, listed bool, now tim
 	if p.address, fault = canonical(p.channel, d.Address); fault != nil {
 		p.address = ""
 	}
-	p.since = d.FirstSeen
-	if why := f.fresh(d, now); why != "" {
-		if p.way.Method == MethodTOTP {
-			why = "was set up less than " + age(f.MinAge) + " ago"
-		}
+	if why := f.fresh(d, now); why != "" && p.way.Method != MethodTOTP { // see enrolled
 		p = p.doubted(why)
 	}
 	lack := p.lacks(f, rule)
@@ -170,43 +171,52 @@ func (p pick) lacks(f Freshness, rule Rule) string {
 	return fmt.Sprintf("needs %s or better, because the action is “%s”; %s", rule.Min, rule.words("en"), less)
 }
 
-// choose returns the ways that are allowed, the preferred first. Where the request names a channel, it is one.
-func (s *Service) choose(set Settings, rule Rule, r StartRequest, now time.Time) ([]pick, error) {
-	var picks []pick
-	var refused []verdict
+// choose returns the ways that are allowed, the preferred first, and between them those that are refused. What must be
+// asked about an address or a person is found out when its turn comes; see [picker].
+func (s *Service) choose(set Settings, rule Rule, r StartRequest, now time.Time) ([]verdict, error) {
+	var ways []verdict
+	some := false
 	for v := range s.judge(set, rule, r, now) {
-		if v.kind == allowed {
-			picks = append(picks, v.pick)
-		}
-		if len(picks) > 0 && (r.Channel != "" || v.kind == unlisted) {
+		if some && v.kind == unlisted {
 			break // the rest is for the explanation
 		}
-		refused = append(refused, v)
+		some = some || v.kind == allowed
+		ways = append(ways, v)
 	}
-	if len(picks) == 0 {
-		_, err := refusalOf(r.Action, rule, r.Channel, refused)
+	if !some {
+		_, err := refusalOf(r.Action, rule, r.Channel, ways)
 		return nil, err
 	}
-	return picks, nil
+	return ways, nil
 }
 
 // refusalOf returns the sentence and the error where every way was refused. An address that would do if it were
-// written otherwise is told first, then the way that comes nearest, then, where a channel was asked for, that the policy
-// does not list it.
+// written otherwise is told first, then what could not be found out, then the way that comes nearest, then, where a channel
+// was asked for, that the policy does not list it, then what is not set up.
 func refusalOf(action Action, rule Rule, channel string, refused []verdict) (reason string, err error) {
-	var near, other *verdict
+	var near, other, failed, missing *verdict
 	for i, v := range refused {
 		switch {
 		case v.kind == unusable:
 			return v.reason, invalid(v.fault)
+		case v.kind == unknown && failed == nil:
+			failed = &refused[i]
+		case v.kind == unenrolled && missing == nil:
+			missing = &refused[i]
 		case v.kind == insufficient && (near == nil || v.full > near.full):
 			near = &refused[i]
 		case v.kind == unlisted && other == nil && channel != "":
 			other = &refused[i]
 		}
 	}
+	if failed != nil {
+		return failed.reason, fmt.Errorf("%s: %w", failed.reason, failed.fault)
+	}
 	if near = cmp.Or(near, other); near != nil {
 		return near.reason, &PolicyError{Action: action, Need: rule.Min, Have: near.assurance, Reason: near.reason}
+	}
+	if missing != nil {
+		return missing.reason, fmt.Errorf("%s: %w", missing.reason, ErrNoChannel)
 	}
 	const none = "the subject has no address for an allowed and registered channel"
 	return none, fmt.Errorf("%s: %w", none, ErrNoChannel)
