@@ -8,6 +8,7 @@ import (
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/verify"
+	"github.com/mspkit/mspkit/verify/verifytest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -315,6 +316,33 @@ var paths = map[string]struct {
 		want: []string{
 			"events kind=started outcome=error 1", "messages channel=email outcome=sent 1",
 			"started channel=email method=number action=identify 1",
+		},
+	},
+	"a proof pays for a link, and what is told of it is no change of a subject": {
+		change: func(_ *world, o *verify.Options) {
+			o.Channels["email"] = &verifytest.Channel{Level: verify.AssuranceEmail}
+		},
+		play: func(t *testing.T, w *world, _ *chat) {
+			t.Helper()
+			ctx := t.Context()
+			c := w.start(t, w.by("email", verify.MethodNumber))
+			_, _ = w.Answer(ctx, verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
+			c, err := w.Get(ctx, c.Ref, jane.ID)
+			require.NoError(t, err)
+			_, err = w.RedeemReply(ctx, c.Proof, expect(c), "job-1")
+			require.NoError(t, err)
+			_, err = w.RedeemReply(ctx, c.Proof, expect(c), "job-2")
+			require.ErrorIs(t, err, verify.ErrRedeemed)
+			require.NoError(t, w.Note(ctx, tenant, "dana", verify.EventFactorLink, jane.ID, ""))
+			require.NoError(t, w.Tell(ctx, w.change()))
+		},
+		want: []string{
+			"ended channel=email method=number action=identify outcome=confirmed 1",
+			"messages channel=email outcome=sent 1",
+			"proofs outcome=ok 1", "proofs outcome=redeemed-already 1",
+			"refused verb=redeem reason=redeemed-already limit= 1",
+			"started channel=email method=number action=identify 1",
+			"tries verb=answer outcome=confirmed 1",
 		},
 	},
 	"an action of a tenant's own": {

@@ -359,7 +359,7 @@ func TestAMeterThatPanicsHarmsNoVerification(t *testing.T) {
 	require.Contains(t, logged.String(), "metric="+verify.MetricStarted)
 }
 
-// telling is a store that can tell when a record changes, and keeps no factors.
+// telling is a store that can tell when a record changes.
 type telling struct{ verify.Store }
 
 func (telling) Watch(context.Context, verify.Ref) iter.Seq2[verify.Record, error] { return nil }
@@ -368,13 +368,8 @@ func TestAMeteredStoreIsWhatItWas(t *testing.T) {
 	t.Parallel()
 	mem := memstore.New()
 	for name, s := range map[string]verify.Store{
-		"neither":             struct{ verify.Store }{mem},
-		"a watcher":           telling{mem},
-		"a keeper of factors": mem,
-		"both": struct {
-			telling
-			verify.FactorStore
-		}{telling{mem}, mem},
+		"no watcher": mem,
+		"a watcher":  telling{mem},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -382,9 +377,6 @@ func TestAMeteredStoreIsWhatItWas(t *testing.T) {
 			_, watches := s.(verify.Watcher)
 			_, still := m.(verify.Watcher)
 			require.Equal(t, watches, still)
-			_, keeps := s.(verify.FactorStore)
-			_, still = m.(verify.FactorStore)
-			require.Equal(t, keeps, still)
 		})
 	}
 	verifytest.TestStore(t, func(*testing.T) func() verify.Store {

@@ -14,31 +14,18 @@ type meteredStore struct {
 	m *meter
 }
 
-// store returns s as it is where there is no meter. A metered store is a [Watcher] and a [FactorStore] where s is.
+// store returns s as it is where there is no meter. A metered store is a [Watcher] where s is; factors are read by those
+// who keep them, on s.
 func (m *meter) store(s Store) Store {
 	if m.to == nil {
 		return s
 	}
 	metered := &meteredStore{s, m}
-	w, watches := s.(Watcher)
-	f, keeps := s.(FactorStore)
-	switch {
-	case watches && keeps:
-		return struct {
-			*meteredStore
-			Watcher
-			FactorStore
-		}{metered, w, f}
-	case watches:
+	if w, ok := s.(Watcher); ok {
 		return struct {
 			*meteredStore
 			Watcher
 		}{metered, w}
-	case keeps:
-		return struct {
-			*meteredStore
-			FactorStore
-		}{metered, f}
 	}
 	return metered
 }
@@ -164,12 +151,12 @@ func (s *meteredStore) Subject(ctx context.Context, tenant mspkit.TenantID, subj
 	return sub, err
 }
 
-// ChangeSubject counts what was frozen, unfrozen and unlocked.
+// ChangeSubject counts what was frozen, unfrozen and unlocked. What only stores an event changes nothing.
 func (s *meteredStore) ChangeSubject(ctx context.Context, tenant mspkit.TenantID, subject string, c SubjectChange, now time.Time) error {
 	began := s.m.began()
 	err := s.Store.ChangeSubject(ctx, tenant, subject, c, now)
 	s.timed(ctx, "change-subject", began, err)
-	if err == nil {
+	if err == nil && (c.FrozenUntil != nil || c.Unlock) {
 		s.subject(ctx, c.Stamp.Kind)
 	}
 	return err

@@ -96,18 +96,19 @@ func (s *Service) Tell(ctx context.Context, c Change) error { return wrap("tell"
 
 func (s *Service) tell(ctx context.Context, c Change) error {
 	ctx = context.WithoutCancel(ctx)
-	set, err := s.tenantSettings(ctx, c.Tenant)
-	if err != nil {
-		return err
-	}
 	if c.Kind.event() == "" {
 		return fmt.Errorf("a change of kind %q is not known: %w", c.Kind, ErrInvalid)
 	}
-	if err := invalid(c.Subject.validate(), validID("by", c.By)); err != nil {
+	if err := invalid(c.Tenant.Validate(), c.Subject.validate(), validID("by", c.By)); err != nil {
 		return err
 	}
 	now := s.o.Now()
+	// First of all, for it has happened whether or not anybody can be told.
 	errs := []error{s.note(ctx, c.Tenant, c.Subject.ID, stamp(c.Kind.event(), c.By, cleantext.Line(c.Reason, 200)), now)}
+	set, err := s.tenantSettings(ctx, c.Tenant)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
 	n := Notice{
 		Tenant: c.Tenant, Kind: c.Kind, Brand: set.Brand, Locale: or(c.Subject.Locale, set.Locale),
 		Name: cleantext.Name(c.Subject.Name, cleantext.MaxName), Company: cleantext.Name(c.Subject.Company, cleantext.MaxName),
@@ -216,7 +217,9 @@ func (r *Reply) SendLink(ctx context.Context, link mspkit.Redacted[string], ttl 
 // RedeemReply is [Service.Redeem] for an action that goes on with a link: it returns a [Reply] to the address by which the
 // contact was verified. Where that address cannot be written to ([ErrNoChannel]), nothing is redeemed.
 func (s *Service) RedeemReply(ctx context.Context, p Proof, e Expect, by string) (*Reply, error) {
+	began := s.m.began()
 	r, err := s.redeemReply(ctx, p, e, by)
+	s.m.redeemed(ctx, began, err)
 	return r, wrap("redeem", err)
 }
 
@@ -265,7 +268,7 @@ func (s *Service) atLeast(ctx context.Context, ref Ref, least Assurance) error {
 	return nil
 }
 
-// tellRecovery tells a contact that a recovery code confirmed r. That it does not arrive takes nothing back.
+// tellRecovery tells a contact that a recovery code was used for r. That it does not arrive takes nothing back.
 func (s *Service) tellRecovery(ctx context.Context, r Record, d details, v Verdict, by string) {
 	err := s.tell(ctx, Change{
 		Tenant: r.Tenant, Kind: NoticeRecoveryUsed, By: by, Ticket: r.Ticket, Left: v.Left, Technician: Technician{ID: r.Technician, Name: d.Technician},

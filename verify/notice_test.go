@@ -86,6 +86,16 @@ func TestANoticeThatFailsIsAnEventALogAndAnErrorWithoutTheAddress(t *testing.T) 
 	require.ErrorContains(t, w.Tell(t.Context(), c), "email: the address cannot be used")
 }
 
+func TestAChangeIsStoredEvenWhereNobodyCanBeTold(t *testing.T) {
+	t.Parallel()
+	ch := &verifytest.Channel{Level: verify.AssuranceEmail}
+	w := newWorld(t, talking(ch))
+	w.settings.Brand.Name = "" // settings that somebody broke
+	require.Error(t, w.Tell(t.Context(), w.change()))
+	require.Empty(t, ch.Notices())
+	require.Equal(t, []verify.EventKind{verify.EventFactorRemoved}, w.kinds(t))
+}
+
 // late answers when its time is over.
 type late struct {
 	verifytest.Channel
