@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,12 +33,15 @@ func (s *Service) check(ctx context.Context, r CheckRequest) (Result, error) {
 	if err := invalid(validID("technician id", r.Technician)); err != nil {
 		return Result{}, err
 	}
+	if r.Method != "" && r.Method != MethodCode && r.Method != MethodTOTP {
+		return Result{}, fmt.Errorf("a technician cannot answer method %q: %w", r.Method, ErrInvalid)
+	}
 	code, err := normalizeDigits(r.Response)
 	if err != nil {
 		return Result{}, err
 	}
 	return s.try(ctx, set, attempt{
-		ref: Ref{r.Tenant, r.ID}, method: MethodCode, response: code, by: r.Technician, technician: r.Technician,
+		ref: Ref{r.Tenant, r.ID}, method: cmp.Or(r.Method, MethodCode), response: code, by: r.Technician, technician: r.Technician,
 	})
 }
 
@@ -102,7 +106,7 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 		}
 		return Result{}, errNotAddressed
 	}
-	if a.method == MethodCode && r.Method == MethodTOTP { // nothing was counted; what is asked for is known only now
+	if a.method == MethodCode && r.Method == MethodTOTP { // nothing was counted; see CheckRequest.Method
 		a.method = MethodTOTP
 		return s.try(ctx, set, a)
 	}
@@ -156,13 +160,13 @@ func (s *Service) try(ctx context.Context, set Settings, a attempt) (Result, err
 	}
 	o.Stamp.Reason = set.sandboxed(o.Stamp.Reason)
 	done, err := s.store.Finish(ctx, a.ref, r.Version, o, now)
+	if v.Recovery && ok { // it is used up, whatever has come of the challenge
+		s.tellRecovery(ctx, r, d, v, a.by)
+	}
 	if err != nil {
 		return s.lost(ctx, a.ref, err)
 	}
 	s.nudge()
-	if v.Recovery && ok {
-		s.tellRecovery(ctx, done, d, v, a.by)
-	}
 	res := s.result(done, done.State)
 	if a.technician != "" && done.State == StateConfirmed && done.approved() {
 		if res.Proof, err = s.secrets.proof(done); err != nil {

@@ -43,7 +43,8 @@ func (a Approval) needed(ctx context.Context, subject string, action Action, rul
 // Approve stores that a second technician agrees to what was confirmed for a person who is listed in [Settings.Approval].
 // From then on the technician who began gets the proof; the second one never does. It asks [Options.Authorize] for
 // [PermissionApprove] and needs a reason, which is stored with the event. Who approves after somebody else changes
-// nothing and gets the challenge as it is.
+// nothing and gets the challenge as it is. Ids of technicians and of contacts may be of different kinds, so a host where
+// listed people are technicians too must itself keep them from approving for themselves.
 //
 // Errors: [ErrForbidden] (also for the technician who began, in whatever case their id is written), [ErrNotPending]
 // (not confirmed, or nothing to approve), [ErrProofExpired] (the time of the proof is over), [ErrFrozen], [ErrNotFound],

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/verify"
+	"github.com/mspkit/mspkit/verify/verifytest"
 )
 
 // app is a checker that takes "123456" once, and "0123456789" as a recovery code.
@@ -357,4 +359,78 @@ func TestAProofOfTooLittleAssuranceIsRefusedAndStaysUnused(t *testing.T) {
 	require.NoError(t, w.Redeem(t.Context(), proof, e, "job-2"), "another use is still possible")
 	e.Min = 0
 	require.ErrorIs(t, w.Redeem(t.Context(), proof, e, "job-3"), verify.ErrRedeemed)
+}
+
+// attempts counts the tries that a store is asked for.
+type attempts struct {
+	verify.Store
+	n int
+}
+
+func (s *attempts) Attempt(ctx context.Context, ref verify.Ref, t verify.Try, now time.Time) (verify.Record, verify.SubjectState, error) {
+	s.n++
+	return s.Store.Attempt(ctx, ref, t, now)
+}
+
+func TestACheckThatNamesTheMethodAsksTheStoreOnce(t *testing.T) {
+	t.Parallel()
+	st := &attempts{}
+	w, a := newAppWorld(t, func(w *world, _ *verify.Options) { st.Store, w.store = w.store, st })
+	c, err := w.Start(t.Context(), w.byApp())
+	require.NoError(t, err)
+	check := verify.CheckRequest{Tenant: tenant, ID: c.Ref.ID, Response: "000000", Technician: jane.ID}
+	for method, want := range map[verify.Method]int{verify.MethodTOTP: 1, "": 2} {
+		st.n, check.Method = 0, method
+		res, err := w.Check(t.Context(), check)
+		require.NoError(t, err)
+		require.Equal(t, []any{verify.StateWrong, want}, []any{res.State, st.n}, "method %q", method)
+	}
+	got, err := w.Get(t.Context(), c.Ref, jane.ID)
+	require.NoError(t, err)
+	require.Equal(t, 3, got.TriesLeft, "each is one try")
+	check.Method, check.Response, st.n = verify.MethodTOTP, "123456", 0
+	res, err := w.Check(t.Context(), check)
+	require.NoError(t, err)
+	require.Equal(t, []any{verify.StateConfirmed, 1}, []any{res.State, st.n})
+
+	// A method that is not that of the challenge is refused and not counted, and no other way around the page.
+	code, sent := w.startCode(t)
+	number, err := w.Start(t.Context(), w.request())
+	require.NoError(t, err)
+	asked := len(a.asked)
+	for _, tc := range []struct {
+		c verify.Challenge
+		m verify.Method
+	}{{code, verify.MethodTOTP}, {number, verify.MethodNumber}, {number, verify.MethodTOTP}, {number, verify.MethodWord}} {
+		_, err = w.Check(t.Context(), verify.CheckRequest{Tenant: tenant, ID: tc.c.Ref.ID, Response: cmp.Or(tc.c.Number.Reveal(), sent), Technician: jane.ID, Method: tc.m})
+		require.ErrorIs(t, err, verify.ErrInvalid)
+	}
+	require.Len(t, a.asked, asked)
+	res, err = w.Check(t.Context(), verify.CheckRequest{Tenant: tenant, ID: code.Ref.ID, Response: sent, Technician: jane.ID, Method: verify.MethodCode})
+	require.NoError(t, err)
+	require.Equal(t, []any{verify.StateConfirmed, code.TriesLeft - 1}, []any{res.State, res.TriesLeft})
+}
+
+func TestARecoveryCodeThatIsUsedUpIsToldEvenWhereItConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	mail := &verifytest.Channel{Level: verify.AssuranceEmail}
+	w, a := newAppWorld(t, talking(mail))
+	c, err := w.Start(t.Context(), w.byApp())
+	require.NoError(t, err)
+	a.triesAt = func() { require.NoError(t, w.Cancel(t.Context(), c.Ref, jane.ID, "hung up")) }
+	require.Equal(t, verify.StateCancelled, w.check(t, c, "0123456789").State)
+	require.Len(t, mail.Notices(), 1)
+	require.Equal(t, []any{verify.NoticeRecoveryUsed, 3}, []any{mail.Notices()[0].Kind, mail.Notices()[0].Left})
+	require.Contains(t, w.kinds(t), verify.EventRecoveryUsed)
+}
+
+func TestASandboxTenantHasNoFixedCodeOfAnApp(t *testing.T) {
+	t.Parallel()
+	w, a := newAppWorld(t)
+	w.settings.Sandbox = verifytest.Sandbox(t)
+	a.used[verifytest.SandboxCode[:6]] = true
+	c, err := w.Start(t.Context(), w.byApp())
+	require.NoError(t, err)
+	require.Equal(t, verify.StateWrong, w.check(t, c, verifytest.SandboxCode[:6]).State)
+	require.Equal(t, verify.StateConfirmed, w.check(t, c, "0123456789").State)
 }

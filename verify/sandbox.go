@@ -6,7 +6,8 @@ import "github.com/mspkit/mspkit/internal/sandbox"
 // without a phone. Only verifytest.Sandbox makes one that is on, in a test and until that test ends; the zero value is
 // off, and no other value can be written, decoded or set.
 //
-// A sandbox tenant delivers through its channels like any other, and limits, tries and expiry hold. The events of its
+// A sandbox tenant delivers through its channels like any other, a [Checker] decides on its answers as ever, and limits,
+// tries and expiry hold. The events of its
 // answers say that it is one, and so does [Challenge.Sandbox].
 type Sandbox = sandbox.Sandbox
 

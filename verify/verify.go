@@ -191,7 +191,7 @@ type Challenge struct {
 	Method    Method
 	Assurance Assurance
 	Fresh     bool // the address was typed by hand, is new, or its channel doubts it ([Screening.Doubt])
-	Sandbox   bool // the answer is fixed; see [Sandbox]
+	Sandbox   bool // the answer is fixed, unless a [Checker] decides on it; see [Sandbox]
 	// Failover says why the ways before this one were not used, for example "teams: the app is not installed for this
 	// person". Empty where this is the first.
 	Failover   string
@@ -228,6 +228,9 @@ type CheckRequest struct {
 	ID         string
 	Response   string
 	Technician string // the id; it must be the one who started
+	// Method is that of the challenge, [MethodCode] or [MethodTOTP]; any other is [ErrInvalid]. Empty does for both, but
+	// costs one more round trip to the store for [MethodTOTP].
+	Method Method
 }
 
 // Answer is what the caller typed on a page or card.

@@ -134,7 +134,7 @@ type Status struct {
 	Since time.Time
 	// Recovery is how many recovery codes are left.
 	Recovery int
-	// Waiting is until when a link that was sent can be used, zero where none can.
+	// Waiting is until when a link that was sent can be used, past or zero where none can.
 	Waiting time.Time
 }
 

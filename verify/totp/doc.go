@@ -16,7 +16,8 @@
 // text; the first right code sets the app up and shows the recovery codes. Every address on record is told.
 //
 // From then on [verify.Service.Start] can be asked for [verify.MethodTOTP], or takes it where the policy lists it. The
-// contact reads a code of the app, or a recovery code, and the technician gives it to [verify.Service.Check].
+// contact reads a code of the app, or a recovery code, and the technician gives it to [verify.Service.Check],
+// whose Method names the way and so spares a round trip.
 //
 // # Security
 //

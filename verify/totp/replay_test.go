@@ -229,7 +229,7 @@ func TestAStoreThatFailsConfirmsNothingAndTheTryStaysCounted(t *testing.T) {
 			require.NoError(t, err)
 			c := w.ask(tenant, "dana")
 			fail(store, errors.New("the disk is full"))
-			_, err = svc.Check(t.Context(), verify.CheckRequest{Tenant: tenant, ID: c.Ref.ID, Response: p.shows(w.now(), 0), Technician: jane.ID})
+			_, err = svc.Check(t.Context(), verify.CheckRequest{Tenant: tenant, ID: c.Ref.ID, Response: p.shows(w.now(), 0), Technician: jane.ID, Method: verify.MethodTOTP})
 			require.Error(t, err)
 			got, err := w.svc.Get(t.Context(), c.Ref, jane.ID)
 			require.NoError(t, err)

@@ -171,7 +171,7 @@ func TestTOTPVerifiesOnEveryStore(t *testing.T) {
 				Tenant: "contoso", Subject: verify.Subject{ID: "whole", Name: "Dana"}, Action: verify.ActionIdentify, Technician: jane, Method: verify.MethodTOTP,
 			})
 			require.NoError(t, err)
-			res, err := d.svc.Check(t.Context(), verify.CheckRequest{Tenant: "contoso", ID: c.Ref.ID, Response: typed, Technician: jane.ID})
+			res, err := d.svc.Check(t.Context(), verify.CheckRequest{Tenant: "contoso", ID: c.Ref.ID, Response: typed, Technician: jane.ID, Method: verify.MethodTOTP})
 			require.NoError(t, err)
 			return res.State
 		}
