@@ -146,6 +146,7 @@ func TestStartDoesWhatExplainSaysWhereOneOfTheNumbersIsScreenedOut(t *testing.T)
 	_, err = w.Start(t.Context(), r)
 	require.ErrorIs(t, err, verify.ErrDelivery)
 	require.Equal(t, 1, w.sms.count())
+	require.NotContains(t, w.kinds(t), verify.EventFailedOver)
 
 	// What is said where nothing is left is the same as well.
 	r = w.request()

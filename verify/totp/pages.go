@@ -1,7 +1,6 @@
 package totp
 
 import (
-	"context"
 	"crypto/subtle"
 	"embed"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -54,11 +52,9 @@ type Enrolment struct {
 	o        EnrolmentOptions
 	log      *slog.Logger
 	site     *webpage.Site
-	catalog  *webpage.Catalog
-	catalogs map[mspkit.TenantID]*webpage.Catalog
+	catalogs *webpage.Catalogs
+	logos    *webpage.Logos
 	secure   bool
-	mu       sync.Mutex
-	tags     map[mspkit.TenantID]string // the tags that name the logos
 }
 
 // NewEnrolment returns the enrolment of c, which is a channel of svc. Both are required. It reports everything that is
@@ -67,7 +63,7 @@ func NewEnrolment(c *Channel, svc *verify.Service, o *EnrolmentOptions) (*Enrolm
 	if c == nil || svc == nil {
 		return nil, fmt.Errorf("totp: new enrolment: a channel and a service are required: %w", mspkit.ErrInvalid)
 	}
-	e := &Enrolment{c: c, svc: svc, catalogs: map[mspkit.TenantID]*webpage.Catalog{}, tags: map[mspkit.TenantID]string{}}
+	e := &Enrolment{c: c, svc: svc, logos: webpage.NewLogos(svc)}
 	if o != nil {
 		e.o = *o
 	}
@@ -84,7 +80,10 @@ func NewEnrolment(c *Channel, svc *verify.Service, o *EnrolmentOptions) (*Enrolm
 	case e.o.TTL < time.Minute || e.o.TTL > verify.MaxTTL:
 		errs = append(errs, fmt.Errorf("EnrolmentOptions.TTL is %v, it must be a minute to %v: %w", e.o.TTL, verify.MaxTTL, mspkit.ErrInvalid))
 	}
-	errs = append(errs, e.loadTexts())
+	own, err := fs.Sub(files, "texts")
+	errs = append(errs, err)
+	e.catalogs, err = webpage.LoadCatalogs(own, e.o.Texts, e.o.TenantTexts)
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("totp: new enrolment: %w", err)
 	}
@@ -92,36 +91,14 @@ func NewEnrolment(c *Channel, svc *verify.Service, o *EnrolmentOptions) (*Enrolm
 	templates, err := fs.Sub(files, "templates")
 	if err == nil {
 		e.site, err = webpage.New(e.routes(), &webpage.Options{
-			Prefix: e.o.Prefix, HTTPS: e.secure, Brand: e.o.Brand, Logo: e.logo,
-			Templates: templates, Catalog: e.catalog, Locale: e.o.Locale, Logger: e.log,
+			Prefix: e.o.Prefix, HTTPS: e.secure, Brand: e.o.Brand, Logo: e.logos.Logo,
+			Templates: templates, Catalog: e.catalogs.All(), Locale: e.o.Locale, Logger: e.log,
 		})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("totp: new enrolment: %w", err)
 	}
 	return e, nil
-}
-
-func (e *Enrolment) loadTexts() error {
-	own, err := fs.Sub(files, "texts")
-	if err != nil {
-		return err
-	}
-	if e.catalog, err = webpage.LoadCatalog(own); err != nil {
-		return err
-	}
-	if e.catalog, err = e.catalog.With(e.o.Texts); err != nil {
-		return err
-	}
-	var errs []error
-	for tenant, texts := range e.o.TenantTexts {
-		c, err := e.catalog.With(texts)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("texts of tenant %q: %w", tenant, err))
-		}
-		e.catalogs[tenant] = c
-	}
-	return errors.Join(errs...)
 }
 
 func (e *Enrolment) routes() []webpage.Route {
@@ -136,25 +113,6 @@ func (e *Enrolment) routes() []webpage.Route {
 
 // ServeHTTP implements [http.Handler].
 func (e *Enrolment) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.site.ServeHTTP(w, r) }
-
-// tag names a tenant in the address of its logo. A tag is made once, so that browsers may keep the logo.
-func (e *Enrolment) tag(tenant mspkit.TenantID) string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.tags[tenant] == "" {
-		e.tags[tenant] = e.svc.PublicTag(tenant)
-	}
-	return e.tags[tenant]
-}
-
-func (e *Enrolment) logo(ctx context.Context, tag string) ([]byte, error) {
-	tenant, err := e.svc.ParsePublicTag(tag)
-	if err != nil {
-		return nil, nil //nolint:nilerr // an unknown tag has no logo: 404
-	}
-	b, _, err := e.svc.Brand(ctx, tenant)
-	return b.Logo, err
-}
 
 // unavailable answers what is neither the visitor's fault nor known: nothing was done that could be seen.
 func (e *Enrolment) unavailable(w http.ResponseWriter, r *http.Request, what string, err error) {

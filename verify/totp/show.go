@@ -134,12 +134,9 @@ func (e *Enrolment) render(w http.ResponseWriter, r *http.Request, v visit, faul
 	if pend.Person.Locale != "" {
 		locale = pend.Person.Locale
 	}
-	catalog := e.catalogs[v.tenant]
-	if catalog == nil {
-		catalog = e.catalog
-	}
+	catalog := e.catalogs.Of(v.tenant)
 	texts := catalog.Texts(locale)
-	out := webpage.Page{Brand: brand, BrandKey: e.tag(v.tenant), Catalog: catalog, Locale: texts.Lang()}
+	out := webpage.Page{Brand: brand, BrandKey: e.logos.Key(v.tenant), Catalog: catalog, Locale: texts.Lang()}
 	if fault == faultEmpty || fault == faultFormat {
 		out.Status = http.StatusUnprocessableEntity
 	}
@@ -295,7 +292,7 @@ func (e *Enrolment) frozen(w http.ResponseWriter, r *http.Request, v visit) {
 		locale = l
 	}
 	e.site.Render(w, r, webpage.Page{
-		Template: "state", Brand: brand, BrandKey: e.tag(v.tenant), Catalog: e.catalogs[v.tenant], Locale: locale,
+		Template: "state", Brand: brand, BrandKey: e.logos.Key(v.tenant), Catalog: e.catalogs.Of(v.tenant), Locale: locale,
 		Data: page{State: nowFrozen},
 	})
 }

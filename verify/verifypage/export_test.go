@@ -6,4 +6,4 @@ import "github.com/mspkit/mspkit/internal/webpage"
 func (p *Pages) Routes() []webpage.Route { return p.site.Routes() }
 
 // Catalog returns the texts, for the tests that compare locales.
-func (p *Pages) Catalog() *webpage.Catalog { return p.catalog }
+func (p *Pages) Catalog() *webpage.Catalog { return p.catalogs.All() }

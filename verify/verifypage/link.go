@@ -89,7 +89,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v verify.View, fa
 	if v.State != verify.StatePending && now.After(v.ExpiresAt.Add(memory)) {
 		l.State = over
 	}
-	page := webpage.Page{Brand: v.Brand, BrandKey: p.tag(v.Ref.Tenant), Catalog: catalog, Locale: texts.Lang()}
+	page := webpage.Page{Brand: v.Brand, BrandKey: p.logos.Key(v.Ref.Tenant), Catalog: catalog, Locale: texts.Lang()}
 	switch {
 	case l.State != verify.StatePending:
 		page.Template = "state"

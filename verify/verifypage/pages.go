@@ -1,7 +1,6 @@
 package verifypage
 
 import (
-	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -61,10 +59,8 @@ type Pages struct {
 	o        Options
 	log      *slog.Logger
 	site     *webpage.Site
-	catalog  *webpage.Catalog
-	catalogs map[mspkit.TenantID]*webpage.Catalog
-	mu       sync.Mutex
-	tags     map[mspkit.TenantID]string // the tags that name the logos
+	catalogs *webpage.Catalogs
+	logos    *webpage.Logos
 }
 
 // New returns the pages of svc. It reports everything that is wrong with the options and their texts at once.
@@ -72,7 +68,7 @@ func New(svc *verify.Service, o *Options) (*Pages, error) {
 	if svc == nil {
 		return nil, fmt.Errorf("verifypage: a service is required: %w", verify.ErrInvalid)
 	}
-	p := &Pages{svc: svc, catalogs: map[mspkit.TenantID]*webpage.Catalog{}, tags: map[mspkit.TenantID]string{}}
+	p := &Pages{svc: svc, logos: webpage.NewLogos(svc)}
 	if o != nil {
 		p.o = *o
 	}
@@ -86,43 +82,24 @@ func New(svc *verify.Service, o *Options) (*Pages, error) {
 	if err := svc.PublicForm(); p.o.PublicForm && errors.Is(err, verify.ErrInvalid) {
 		errs = append(errs, err) // that Run is not going yet is for Check to say
 	}
-	errs = append(errs, p.loadTexts())
+	own, err := fs.Sub(files, "texts")
+	errs = append(errs, err)
+	p.catalogs, err = webpage.LoadCatalogs(own, p.o.Texts, p.o.TenantTexts)
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("verifypage: new: %w", err)
 	}
 	templates, err := fs.Sub(files, "templates")
 	if err == nil {
 		p.site, err = webpage.New(p.routes(), &webpage.Options{
-			Prefix: p.o.Prefix, HTTPS: strings.HasPrefix(svc.BaseURL(), "https://"), Brand: p.o.Brand, Logo: p.logo,
-			Templates: templates, Catalog: p.catalog, Locale: p.o.Locale, Logger: p.log,
+			Prefix: p.o.Prefix, HTTPS: strings.HasPrefix(svc.BaseURL(), "https://"), Brand: p.o.Brand, Logo: p.logos.Logo,
+			Templates: templates, Catalog: p.catalogs.All(), Locale: p.o.Locale, Logger: p.log,
 		})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("verifypage: new: %w", err)
 	}
 	return p, nil
-}
-
-func (p *Pages) loadTexts() error {
-	own, err := fs.Sub(files, "texts")
-	if err != nil {
-		return err
-	}
-	if p.catalog, err = webpage.LoadCatalog(own); err != nil {
-		return err
-	}
-	if p.catalog, err = p.catalog.With(p.o.Texts); err != nil {
-		return err
-	}
-	var errs []error
-	for tenant, texts := range p.o.TenantTexts {
-		c, err := p.catalog.With(texts)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("texts of tenant %q: %w", tenant, err))
-		}
-		p.catalogs[tenant] = c
-	}
-	return errors.Join(errs...)
 }
 
 func (p *Pages) routes() []webpage.Route {
@@ -173,9 +150,7 @@ func (p *Pages) PublicURL(tenant mspkit.TenantID) string {
 
 // texts returns the texts of a tenant: in locale where there is one, else as the browser wants.
 func (p *Pages) texts(r *http.Request, tenant mspkit.TenantID, locale string) (c *webpage.Catalog, t *webpage.Texts) {
-	if c = p.catalogs[tenant]; c == nil {
-		c = p.catalog
-	}
+	c = p.catalogs.Of(tenant)
 	if t = c.Texts(locale); locale == "" {
 		t = c.Negotiate(strings.Join(r.Header.Values("Accept-Language"), ","), p.o.Locale)
 	}
@@ -185,25 +160,6 @@ func (p *Pages) texts(r *http.Request, tenant mspkit.TenantID, locale string) (c
 // bound reports whether a request may see what belongs to tenant.
 func (p *Pages) bound(r *http.Request, tenant mspkit.TenantID) bool {
 	return p.o.Tenant == nil || p.o.Tenant(r) == tenant
-}
-
-// tag names a tenant in the address of its logo. A tag is made once, so that browsers may keep the logo.
-func (p *Pages) tag(tenant mspkit.TenantID) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.tags[tenant] == "" {
-		p.tags[tenant] = p.svc.PublicTag(tenant)
-	}
-	return p.tags[tenant]
-}
-
-func (p *Pages) logo(ctx context.Context, tag string) ([]byte, error) {
-	tenant, err := p.svc.ParsePublicTag(tag)
-	if err != nil {
-		return nil, nil //nolint:nilerr // an unknown tag has no logo: 404
-	}
-	b, _, err := p.svc.Brand(ctx, tenant)
-	return b.Logo, err
 }
 
 // unavailable answers what is neither the visitor's fault nor known: nothing was confirmed.

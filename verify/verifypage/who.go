@@ -57,7 +57,7 @@ func (p *Pages) renderWho(w http.ResponseWriter, r *http.Request, tenant mspkit.
 	}
 	catalog, texts := p.texts(r, tenant, locale)
 	page := webpage.Page{
-		Template: template, Brand: brand, BrandKey: p.tag(tenant), Catalog: catalog, Locale: texts.Lang(),
+		Template: template, Brand: brand, BrandKey: p.logos.Key(tenant), Catalog: catalog, Locale: texts.Lang(),
 		Data: who{Path: "who/" + url.PathEscape(r.PathValue("tag")), Fault: fault},
 	}
 	if fault != faultNone {
