@@ -28,35 +28,44 @@ func (s *Store) Chain(ctx context.Context, tenant mspkit.TenantID, head int64, e
 	return err
 }
 
-// Evidence implements [verify.Store]. It reads in steps; the chain may grow meanwhile.
+// Evidence implements [verify.Store]. It reads in steps; the chain may grow meanwhile. Where it loses events that the next
+// step would have read, it reads everything again: a gap between two steps would look as if somebody had removed them.
 func (s *Store) Evidence(ctx context.Context, tenant mspkit.TenantID, after int64, limit int) (verify.Evidence, error) {
 	var out verify.Evidence
-	for first := true; first || len(out.Events) < limit; first = false {
+	after = min(max(after, 0), maxSeq)
+	for at := after; ; {
 		n := min(max(limit-len(out.Events), 0), scan)
-		a, err := s.do(ctx, "evidence", s.in(tenant, evidenceScript, string(tenant), seq(after), n))
+		a, err := s.do(ctx, "evidence", s.in(tenant, evidenceScript, string(tenant), seq(at), n))
 		if err != nil {
 			return verify.Evidence{}, err
 		}
-		if len(a) < 5 {
-			return verify.Evidence{}, wrap("evidence", errPacked)
-		}
-		var d reader
-		if first {
-			out.Base = verify.Link{N: d.number(a[1]), Value: bytes(a[2])}
-		}
-		out.Head = verify.Link{N: d.number(a[3]), Value: bytes(a[4])}
-		events, err := decodeEvents(a[5:])
-		if err == nil {
-			err = d.err
-		}
+		base, head, events, err := decodeEvidence(a)
 		if err != nil {
 			return verify.Evidence{}, wrap("evidence", err)
 		}
-		out.Events = append(out.Events, events...)
-		if len(events) == 0 {
-			break
+		if len(out.Events) == 0 {
+			out.Base = base
+		} else if base.N > at {
+			out, at = verify.Evidence{}, after
+			continue
 		}
-		after = events[len(events)-1].Link.N
+		out.Head, out.Events = head, append(out.Events, events...)
+		if len(events) == 0 || len(out.Events) >= limit { // a step may have fewer than asked for: what a crash left over is no event
+			return out, nil
+		}
+		at = events[len(events)-1].Link.N
 	}
-	return out, nil
+}
+
+func decodeEvidence(a answer) (base, head verify.Link, events []verify.Event, err error) {
+	if len(a) < 5 {
+		return base, head, nil, errPacked
+	}
+	var d reader
+	base = verify.Link{N: d.number(a[1]), Value: bytes(a[2])}
+	head = verify.Link{N: d.number(a[3]), Value: bytes(a[4])}
+	if events, err = decodeEvents(a[5:]); err == nil {
+		err = d.err
+	}
+	return base, head, events, err
 }

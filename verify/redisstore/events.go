@@ -110,7 +110,10 @@ func decodeEvents(packed []string) ([]verify.Event, error) {
 	return out, nil
 }
 
-// seq returns the number of an event as it stands in the indexes.
+// maxSeq is the largest number that the indexes can hold.
+const maxSeq = 9_999_999_999_999_999
+
+// seq returns the number of an event as it stands in the indexes, 0 to maxSeq.
 func seq(n int64) string {
 	digits := number(n)
 	return never[4+len(digits):] + digits

@@ -1,11 +1,11 @@
--- by
+-- by, a technician of whom it is known that they are the same person as by or ''
 if before then
   return { 'ok', b }
 end
 local by = ARGV[6]
 if r[STATE] ~= 'confirmed' or r[KIND] ~= 'caller' or r[NEEDSAPPROVAL] == '' then
   return { 'notpending' }
-elseif by == '' or by == r[TECHNICIAN] then
+elseif by == '' or by == r[TECHNICIAN] or (ARGV[7] ~= '' and ARGV[7] == r[TECHNICIAN]) then
   return { 'forbidden' }
 elseif frozen > now then
   return { 'frozen' }
