@@ -75,7 +75,7 @@ func (s *Store) Evidence(_ context.Context, tenant mspkit.TenantID, after int64,
 		return verify.Evidence{}, nil
 	}
 	return verify.Evidence{Base: c.base, Head: c.head, Events: s.all(func(e *verify.Event) bool {
-		return e.Tenant == tenant && e.Link.N > after
+		return e.Tenant == tenant && e.Link.N > max(after, 0)
 	}, limit)}, nil
 }
 
@@ -115,7 +115,7 @@ func (s *Store) deleteEvents(before time.Time, limit int) int {
 	n := 0
 	s.acked = slices.DeleteFunc(s.acked, func(e verify.Event) bool {
 		c := s.chains[e.Tenant]
-		if n == limit || c == nil || e.Link.N != c.base.N+1 || !e.At.Before(before) {
+		if n >= limit || c == nil || e.Link.N != c.base.N+1 || !e.At.Before(before) {
 			return false
 		}
 		c.base = e.Link

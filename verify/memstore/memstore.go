@@ -299,7 +299,7 @@ func (s *Store) Events(_ context.Context, q verify.EventQuery) ([]verify.Event, 
 	defer s.mu.Unlock()
 	var out []verify.Event
 	for _, e := range s.events {
-		if len(out) == q.Limit {
+		if len(out) >= q.Limit {
 			break
 		}
 		if !slices.Contains(q.Skip, e.Tenant) {
@@ -337,7 +337,7 @@ func (s *Store) Expire(_ context.Context, now time.Time, limit int) (int, error)
 	defer s.mu.Unlock()
 	n := 0
 	for _, ref := range s.order {
-		if n == limit {
+		if n >= limit {
 			break
 		}
 		if r := s.records[ref]; r.State == verify.StatePending && !now.Before(r.ExpiresAt) {
@@ -401,7 +401,7 @@ func (s *Store) Due(_ context.Context, now time.Time, lease time.Duration, limit
 	var out []verify.Queued
 	for i := range s.queue {
 		q := &s.queue[i]
-		if len(out) == limit || q.due.After(now) {
+		if len(out) >= limit || q.due.After(now) {
 			continue
 		}
 		q.due = now.Add(lease)
@@ -424,7 +424,7 @@ func (s *Store) Done(_ context.Context, tenant mspkit.TenantID, id string) error
 func (s *Store) count(limits []verify.Limit, now time.Time) (refund []string, reached []int, err error) {
 	for _, l := range limits {
 		c, ok := s.counters[l.Key]
-		if l.Max == 0 {
+		if l.Max < 1 {
 			return nil, nil, &verify.LimitError{Limit: l.Name, RetryAfter: l.Window}
 		}
 		if ok && now.Before(c.end) && c.n >= l.Max {

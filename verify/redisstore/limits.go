@@ -93,7 +93,7 @@ func (s *Store) giveBack(ctx context.Context, g global, limits []verify.Limit, i
 	if len(g.counted) == 0 {
 		return
 	}
-	args := []any{memory.Milliseconds()}
+	args := []any{memory.Milliseconds(), flag(true)}
 	for i, w := range g.counted {
 		_, name := cutLast(limits[i].Key)
 		args = append(args, name, w.end)
@@ -136,7 +136,7 @@ func (s *Store) refund(ctx context.Context, waiting []int) error {
 					return 0, err
 				}
 				group, name := cutLast(f[1])
-				calls = append(calls, call{giveBackScript, s.groupKeys(group, f[0]), []any{memory.Milliseconds(), name, f[2]}})
+				calls = append(calls, call{giveBackScript, s.groupKeys(group, f[0]), []any{memory.Milliseconds(), flag(false), name, f[2]}})
 			}
 			return len(a) - 1, nil
 		})

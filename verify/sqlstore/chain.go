@@ -117,7 +117,7 @@ func (s *Store) Evidence(ctx context.Context, tenant mspkit.TenantID, after int6
 	if err != nil {
 		return verify.Evidence{}, wrap("evidence", err)
 	}
-	rows, err := s.db.QueryContext(ctx, s.q.evidence, tenant, after, max(limit, 0))
+	rows, err := s.db.QueryContext(ctx, s.q.evidence, tenant, max(after, 0), max(limit, 0)) // 0 is in no chain
 	if err != nil {
 		return verify.Evidence{}, wrap("evidence", err)
 	}
