@@ -52,6 +52,12 @@ const (
 		RAISE EXCEPTION 'mspkit: the isolation level is %, it must be read committed', current_setting('transaction_isolation')
 			USING ERRCODE = 'invalid_transaction_state', HINT = 'Set default_transaction_isolation back for this connection.';
 	END IF;`
+	// changed follows an update whose condition says what was read: where the row is another by now, whoever changed it holds
+	// another lock, because their options name the same tables in another way. Everything is undone and run again.
+	changed = `
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'mspkit: the challenge was changed at the same moment' USING ERRCODE = 'serialization_failure';
+	END IF;`
 	locks = `
 	PERFORM pg_advisory_xact_lock(p_lock);`
 	event4  = `p_event text, p_event_kind text, p_by text, p_reason text`
@@ -87,7 +93,6 @@ DECLARE
 	known text;
 	counts bigint;
 	ends bigint;
-	alerts text[] := '{}';
 BEGIN` + committed + locks + `
 	place := 0;
 	wait := 0;
@@ -178,7 +183,7 @@ BEGIN` + committed + locks + loads() + `
 		WHEN p_technician <> '' THEN p_technician = r.technician
 		WHEN r.answerer = '' THEN p_answerers = ''
 		WHEN p_answerers = '' THEN false
-		ELSE CAST(p_answerers AS jsonb) @> to_jsonb(r.answerer)
+		ELSE CAST(p_answerers AS jsonb) @> pg_catalog.to_jsonb(r.answerer)
 	END;
 	IF NOT fits OR p_method <> r.method OR r.state <> 'pending' OR p_now >= r.expires_at OR r.tries >= r.max_tries
 			OR r.frozen_until > p_now OR r.failures >= r.lock_after THEN
@@ -188,7 +193,8 @@ BEGIN` + committed + locks + loads() + `
 		RETURN;
 	END IF;
 	r.tries := r.tries + 1;
-	UPDATE {t}verify_challenges SET tries = r.tries WHERE tenant = p_tenant AND id = p_id;
+	UPDATE {t}verify_challenges SET tries = r.tries
+		WHERE tenant = p_tenant AND id = p_id AND version = r.version AND tries = r.tries - 1;` + changed + `
 	IF r.kind = 'caller' THEN
 		r.failures := r.failures + 1;
 		INSERT INTO {t}verify_subjects (tenant, subject, failures, frozen_until) VALUES (r.tenant, r.subject, r.failures, r.frozen_until)
@@ -239,7 +245,7 @@ BEGIN` + committed + locks + loads() + `
 		END LOOP;
 	END IF;
 	UPDATE {t}verify_challenges SET version = r.version, state = r.state, decided_at = r.decided_at, proof_until = r.proof_until
-		WHERE tenant = p_tenant AND id = p_id;
+		WHERE tenant = p_tenant AND id = p_id AND version = r.version - 1;` + changed + `
 	` + emits("r.", "p_event", "p_event_kind", "p_by", "p_reason") + `
 	IF p_freeze_until <> 0 THEN
 		` + emits("r.", "p_freeze", "p_freeze_kind", "p_freeze_by", "p_freeze_reason") + `
@@ -286,7 +292,7 @@ BEGIN` + committed + `
 	r.redeemed_by := p_redeemer;
 	r.redeemed_at := p_now;
 	UPDATE {t}verify_challenges SET version = r.version, redeemed_by = r.redeemed_by, redeemed_at = r.redeemed_at
-		WHERE tenant = p_tenant AND id = p_id;
+		WHERE tenant = p_tenant AND id = p_id AND version = r.version - 1;` + changed + `
 	` + emits("r.", "p_event", "p_event_kind", "p_by", "p_reason") + `
 	RETURN NEXT r;
 END $$`

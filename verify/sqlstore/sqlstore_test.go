@@ -24,7 +24,7 @@ func TestThePackageExportsWhatEveryStoreDoes(t *testing.T) {
 				"e01c3aad351fe0e001dbdfb02f99ff70591b3fcd12a5fdc4b7bf2576b4cc4145",
 				"72df7d9634dff3b25f34c06db6d80e5e09b5f2af8f10b67efa68da91213b0449",
 				"e71ccd363b4604a1e0cf9dbfcebe5da91db6d268d6f722684f487afc7a1688f2",
-				"3f38d6186f600d642c1969501ac991341df730c21137c27353b106be0f35420e",
+				"44b252f2aeebbf68bfadfa648e4f469dff0f347638125536bcc18d813e29c73c",
 			},
 		},
 		Options: func(prefix, schema string) *sqlstore.Options {

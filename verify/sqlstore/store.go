@@ -30,7 +30,8 @@ var (
 	ErrEdited = sqlx.ErrEdited
 )
 
-// Options say where the tables are. Nil and the zero value are fine. [New] and [Migrate] need the same ones.
+// Options say where the tables are. Nil and the zero value are fine. [New] and [Migrate] need the same ones, and so do all
+// instances: they name the locks too.
 type Options struct {
 	// Prefix begins the name of every table and index: 1 to 24 of a-z, 0-9 and '_', a letter first. Empty
 	// means "mspkit_".
