@@ -142,6 +142,9 @@ func CheckEvidence(r io.Reader, o *CheckOptions) (Report, error) {
 		if len(k.Public) != ed25519.PublicKeySize {
 			err = errors.Join(err, fmt.Errorf("key %q has %d bytes: %w", k.ID, len(k.Public), ErrInvalid))
 		}
+		if other, known := c.keys[k.ID]; known && !bytes.Equal(other, k.Public) {
+			err = errors.Join(err, fmt.Errorf("two keys have the id %q: one of them is not the ring's: %w", k.ID, ErrInvalid))
+		}
 		c.keys[k.ID] = k.Public
 	}
 	for _, a := range c.o.Known {
@@ -238,6 +241,15 @@ func jsonProblem(err error) string {
 
 func none() int64 { return 0 }
 
+// brief returns as much of s as an id can have, for findings: a line of a file that somebody made up may be one long id, and
+// there may be many findings.
+func brief(s string) string {
+	if len(s) <= mspkit.MaxID {
+		return s
+	}
+	return s[:mspkit.MaxID] + "…"
+}
+
 func (c *checker) run() error {
 	line, err := c.next()
 	if err != nil {
@@ -307,7 +319,7 @@ func (c *checker) header(line []byte) error {
 		c.report.Retention = time.Duration(min(max(h.Retention, 0), int64(100*365*day/time.Second))) * time.Second
 	}
 	if c.o.Tenant != "" && c.o.Tenant != c.report.Tenant {
-		c.find(FindingTenant, 0, 0, "this is the evidence of tenant %q, not of %q", h.Tenant, c.o.Tenant)
+		c.find(FindingTenant, 0, 0, "this is the evidence of tenant %q, not of %q", brief(h.Tenant), c.o.Tenant)
 	}
 	c.base, c.head = c.link(h.Base, "base"), c.link(h.Head, "head")
 	c.last = c.base

@@ -1,6 +1,9 @@
 package verify
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // story follows what the events tell of each challenge and finds what contradicts itself. A challenge ends within minutes
 // and so does its proof, so it is forgotten when an hour has passed since it was heard of.
@@ -10,7 +13,7 @@ type story struct {
 	from        time.Time
 	began       time.Time // of now
 	last        time.Time
-	now, before map[string]chapter
+	now, before map[[sha256.Size]byte]chapter // by the hash of the id, which may be long where somebody made it up
 }
 
 type chapter struct{ started, ended, confirmed, redeemed bool }
@@ -21,7 +24,7 @@ const (
 )
 
 func (s *story) begin(whole bool, clocks time.Duration) {
-	s.whole, s.clocks, s.now = whole, clocks, map[string]chapter{}
+	s.whole, s.clocks, s.now = whole, clocks, map[[sha256.Size]byte]chapter{}
 }
 
 func (s *story) tell(c *checker, e Event) {
@@ -29,15 +32,16 @@ func (s *story) tell(c *checker, e Event) {
 	if e.Challenge == "" {
 		return
 	}
-	ch, known := s.now[e.Challenge]
+	id := sha256.Sum256([]byte(e.Challenge))
+	ch, known := s.now[id]
 	if !known {
-		ch = s.before[e.Challenge]
+		ch = s.before[id]
 	}
 	// Of what began before the first event nothing is known.
 	sure := s.whole || e.At.After(s.from)
 	wrong := func(when bool, text string) {
 		if when {
-			c.find(FindingStory, e.Link.N, e.Link.N, "challenge %q %s", e.Challenge, text)
+			c.find(FindingStory, e.Link.N, e.Link.N, "challenge %q %s", brief(e.Challenge), text)
 		}
 	}
 	switch e.Kind {
@@ -62,7 +66,7 @@ func (s *story) tell(c *checker, e Event) {
 		ch.ended = true
 	default:
 	}
-	s.now[e.Challenge] = ch
+	s.now[id] = ch
 }
 
 // times finds a time that jumps back, and forgets.
@@ -83,6 +87,6 @@ func (s *story) times(c *checker, e Event) {
 		s.whole, s.from = false, e.At.Add(storyMemory)
 	}
 	if full || e.At.Sub(s.began) > storyMemory {
-		s.before, s.now, s.began = s.now, map[string]chapter{}, e.At
+		s.before, s.now, s.began = s.now, map[[sha256.Size]byte]chapter{}, e.At
 	}
 }
