@@ -177,8 +177,10 @@ const (
 type Limit struct {
 	// Name is shown in [LimitError].
 	Name string
-	// Key names the counter. It begins with the tenant, except where the limit is Global.
-	Key    string
+	// Key names the counter, another one for each limit of a call. It begins with the tenant, except where the limit is
+	// Global.
+	Key string
+	// Max is the most counts within a window; less than 1 refuses everything.
 	Max    int
 	Window time.Duration
 	// Refund makes a confirmed challenge give the count back.
@@ -281,7 +283,7 @@ type EventQuery struct {
 type Store interface {
 	// Begin stores a new challenge. In this order: a known idempotency key returns the stored record and true
 	// (or ErrConflict); a frozen subject is ErrFrozen, a locked one ErrLocked; then all limits are checked and
-	// counted together, or none of them is.
+	// counted together, or none of them is: what is refused begins no window either.
 	Begin(ctx context.Context, n NewChallenge, limits []Limit, now time.Time) (r Record, existing bool, err error)
 
 	// Sent stores how far the delivery came and the channel's receipt id. A status that is not higher than the
