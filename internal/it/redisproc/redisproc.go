@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -272,10 +273,11 @@ func agree(ctx context.Context, t testing.TB, clients []*redis.Client, slot int6
 		epochs := map[string]bool{}
 		agreed := 0
 		for _, c := range clients {
-			slots, err := c.ClusterSlots(ctx).Result()
+			shards, err := c.ClusterShards(ctx).Result()
 			must(t, err)
-			for _, s := range slots {
-				if int64(s.Start) <= slot && slot <= int64(s.End) && len(s.Nodes) > 0 && s.Nodes[0].ID == owner {
+			for _, s := range shards {
+				owns := slices.ContainsFunc(s.Slots, func(r redis.SlotRange) bool { return r.Start <= slot && slot <= r.End })
+				if owns && len(s.Nodes) > 0 && s.Nodes[0].ID == owner {
 					agreed++
 				}
 			}
