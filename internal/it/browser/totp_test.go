@@ -145,11 +145,32 @@ func (w *setup) enrolled(b *tab) []byte {
 	return secret
 }
 
-// scanQR reads the QR code off the screen, as a phone that is held before it does.
+// scanQR reads the QR code off the screen, as a phone that is held before it does: from several distances, because no reader
+// finds every code at the first look.
 func (b *tab) scanQR(l look) string {
 	b.Helper()
-	const density = 3 // pixels of the screen for each of the page, as phones and good screens have them
-	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: l.width, Height: 844, DeviceScaleFactor: density, Mobile: l.width < 600})
+	var err error
+	for _, density := range []int{3, 4, 2, 5} { // pixels of the screen for each of the page; phones and good screens have 2 to 4
+		picture := b.closeUp(l, density)
+		for _, hints := range []map[gozxing.DecodeHintType]any{{gozxing.DecodeHintType_TRY_HARDER: true}, {gozxing.DecodeHintType_PURE_BARCODE: true}} {
+			var bitmap *gozxing.BinaryBitmap
+			bitmap, err = gozxing.NewBinaryBitmapFromImage(picture)
+			require.NoError(b, err)
+			var found *gozxing.Result
+			if found, err = qrcode.NewQRCodeReader().Decode(bitmap, hints); err == nil {
+				return found.GetText()
+			}
+		}
+	}
+	require.NoError(b, err, "the QR code cannot be read off the screen")
+	return ""
+}
+
+// closeUp returns the part of the screen that has the QR code.
+func (b *tab) closeUp(l look, density int) image.Image {
+	b.Helper()
+	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: l.width, Height: 844, DeviceScaleFactor: float64(density), Mobile: l.width < 600})
+	eval[bool](b, drawn) // else the picture may be of the page as it was before, and the code elsewhere in it
 	shot, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	require.NoError(b, err)
 	picture, err := png.Decode(bytes.NewReader(shot))
@@ -157,11 +178,7 @@ func (b *tab) scanQR(l look) string {
 	at := eval[[]int](b, `(r => [r.left + scrollX, r.top + scrollY, r.right + scrollX, r.bottom + scrollY].map(Math.round))(document.querySelector(".qr").getBoundingClientRect())`)
 	part := image.NewRGBA(image.Rect(0, 0, density*(at[2]-at[0]), density*(at[3]-at[1])))
 	draw.Draw(part, part.Bounds(), picture, image.Pt(density*at[0], density*at[1]), draw.Src)
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(part)
-	require.NoError(b, err)
-	found, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
-	require.NoError(b, err, "the QR code cannot be read off the screen")
-	return found.GetText()
+	return part
 }
 
 // setupStates are the pages that people can meet.
