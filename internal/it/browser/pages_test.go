@@ -127,8 +127,15 @@ func (b *tab) check(s state) {
 				b.shoot(filepath.Join(shots, fmt.Sprintf("%s.%s.%d.%s.png", s.name, locale, l.width, l.scheme)))
 			}
 		}
+		b.leave()
 		b.quiet()
 	}
+}
+
+// leave goes away from a page whose server is about to close: browsers fetch the icon of a tab when they find the time.
+func (b *tab) leave() {
+	b.Helper()
+	b.open("about:blank")
 }
 
 func (b *tab) look(l look) {

@@ -265,6 +265,7 @@ func TestEveryPageOfTheAppIsUsableInEveryLook(t *testing.T) {
 						b.shoot(filepath.Join(shots, fmt.Sprintf("%s.%s.%d.%s.png", s.name, locale, l.width, l.scheme)))
 					}
 				}
+				b.leave()
 				b.quiet()
 			}
 		})
