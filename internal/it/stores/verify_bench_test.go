@@ -157,7 +157,7 @@ func (x *bare) fresh(statements []statement, n int) []statement {
 		case strings.Contains(s.query, "INSERT INTO mspkit_verify_events"):
 			out[i].args[0] = fmt.Sprintf("%s-%d", s.args[0].(string)[:20], n)
 		case strings.Contains(s.query, "INSERT INTO mspkit_verify_challenges"):
-			key := len(s.args) - 3 // the idempotency key stands before fingerprint and answerer
+			key := len(s.args) - 4 // the idempotency key stands before fingerprint, answerer and needs_approval
 			out[i].args[key] = fmt.Sprintf("%s-%d", s.args[key].(string)[:20], n)
 		}
 	}
