@@ -1,0 +1,2 @@
+// Package securesend gives a text or files to one recipient, once.
+package securesend
