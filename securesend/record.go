@@ -1,0 +1,620 @@
+package securesend
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mspkit/mspkit"
+)
+
+// Kind says who gives to whom.
+type Kind string
+
+const (
+	// KindSend is given by a technician to a recipient.
+	KindSend Kind = "send"
+	// KindRequest is asked of a caller, who gives it to the technician.
+	KindRequest Kind = "request"
+)
+
+// State is what has become of a send.
+type State string
+
+// The states. A record leaves the last four never again.
+const (
+	StateDraft        State = "draft"        // the content is being uploaded
+	StateReady        State = "ready"        // it can be opened
+	StateOpening      State = "opening"      // somebody holds the lease
+	StateAcknowledged State = "acknowledged" // read, and the reader's program said so
+	StateLapsed       State = "lapsed"       // handed out, but nobody said that it arrived
+	StateExpired      State = "expired"
+	StateRevoked      State = "revoked"
+)
+
+// Final reports whether nothing can change s any more: the server half is destroyed.
+func (s State) Final() bool {
+	return s == StateAcknowledged || s == StateLapsed || s == StateExpired || s == StateRevoked
+}
+
+// Gate is what a recipient must bring besides the link.
+type Gate string
+
+// The gates. The zero value in [Settings] and [Options] of a call means the next outer default.
+const (
+	// GateNumber is a number of three digits that the technician says. It is the default.
+	GateNumber Gate = "number"
+	// GateCode is a code that is sent over another channel than the link's when the recipient asks for it.
+	GateCode Gate = "code"
+	// GateProof is whatever the host's [RevealGate] asks for, such as a confirmed verification.
+	GateProof Gate = "proof"
+	// GateNone leaves the link alone to protect the content: who reads the message, be it a program, can open it.
+	GateNone Gate = "none"
+)
+
+// The times of leases.
+const (
+	// Lease is how long who opened a send may repeat that, counted again with each chunk that is fetched.
+	Lease = time.Minute
+	// LeaseMargin is how long after the end of a lease others still leave it alone, because clocks differ.
+	LeaseMargin = 2 * time.Minute
+)
+
+// Record is a send or request as a store keeps it. Everything in it that could be misused is a hash, a MAC or sealed before
+// it gets here, so a store needs no key. Times have microseconds at most.
+type Record struct {
+	Ref
+	// Version counts the changes of state, renewals and rewraps; tries and leases do not change it.
+	Version int64
+	Kind    Kind
+	State   State
+	// Region names the blob store, Purpose is "text", "files" or the like; both are bound into the envelope.
+	Region, Purpose string
+	// Held is set where the token in the path takes the place of the link's fragment.
+	Held bool
+	// Sender is the technician's id, Subject the recipient's where the host gave one.
+	Sender, Subject string
+	Ticket          mspkit.Ticket
+	// Log says where events of it go.
+	Log Log
+
+	Gate Gate
+	// KeyID names the key of NumberMAC, which is of the number or code.
+	KeyID           string
+	NumberMAC       []byte
+	Tries, MaxTries int
+	// CodeUntil, CodeSentAt and CodeSends are of the last code that was sent, for [GateCode].
+	CodeUntil, CodeSentAt time.Time
+	CodeSends             int
+	Renewals              int
+	// PassKeyID names the key of PassMAC, which is of the second auth; empty where there is no passphrase.
+	PassKeyID               string
+	PassMAC                 []byte
+	PassTries, MaxPassTries int
+
+	// Upload is the SHA-256 of what allows to upload, Auth that of the first auth. Both survive the end.
+	Upload, Auth []byte
+	// Header is that of the envelope.
+	Header []byte
+	// Half is the sealed server half, HalfKey the id of the key that sealed it. Only Take and Rewrap hand Half out.
+	Half    []byte
+	HalfKey string
+	// Sealed holds what the service must read again, sealed: the number, addresses for codes.
+	Sealed []byte
+	// Inline is the sealed manifest, with the text. Only Take hands it out.
+	Inline []byte
+	// Sizes are the sizes of the files in bytes, before sealing. Fetched is how many chunks of each were handed over,
+	// from the beginning on, in the present view.
+	Sizes, Fetched []int64
+
+	Views, MaxViews int
+	// AfterView, where not zero, is how long it lives at most after the first view.
+	AfterView time.Duration
+	// Claim is the SHA-256 of the claim of who opened it last.
+	Claim      []byte
+	LeaseUntil time.Time
+
+	CreatedAt time.Time
+	// Expiry is bound into the envelope; ExpiresAt is when it ends, which a first view may bring forward.
+	Expiry, ExpiresAt time.Time
+	// The first time that each happened; zero while it has not.
+	ReadyAt, OpenedAt, RevealedAt, AckedAt, EndedAt time.Time
+	// Refusals counts wrong numbers, codes and passphrases.
+	Refusals int
+	// Blobs is set where parts of files may be in the blob store.
+	Blobs bool
+}
+
+// Log says where the events of a send go; the host's [Recorder] acts on it.
+type Log struct {
+	// To is "ticket", "contact" or "none".
+	To string `json:"to,omitempty"`
+	// Public makes the note visible to the client.
+	Public bool `json:"public,omitempty"`
+}
+
+// Effective returns the state that r has at now: what is stored, or what will be stored when somebody sweeps.
+func (r *Record) Effective(now time.Time) State {
+	switch {
+	case r.State.Final():
+		return r.State
+	case r.State == StateOpening && now.Before(r.LeaseUntil):
+		return StateOpening
+	case r.State == StateOpening && r.Views >= r.MaxViews:
+		return StateLapsed
+	case !now.Before(r.ExpiresAt):
+		return StateExpired
+	case r.State == StateOpening && !now.Before(r.LeaseUntil.Add(LeaseMargin)):
+		return StateReady
+	}
+	return r.State
+}
+
+// Locked reports whether the tries of the number, code or passphrase are used up.
+func (r *Record) Locked() bool {
+	return (r.Gate == GateNumber || r.Gate == GateCode) && r.Tries >= r.MaxTries ||
+		len(r.PassMAC) > 0 && r.PassTries >= r.MaxPassTries
+}
+
+// Unfetched returns the numbers of files that were not handed over completely in the present view, counted from 1.
+func (r *Record) Unfetched() []int {
+	var out []int
+	for i, size := range r.Sizes {
+		if i >= len(r.Fetched) || r.Fetched[i] < Chunks(size) {
+			out = append(out, i+1)
+		}
+	}
+	return out
+}
+
+// Hidden returns r without what only Take hands out and without MACs.
+func (r Record) Hidden() Record {
+	r.Half, r.Inline, r.NumberMAC, r.PassMAC = nil, nil, nil, nil
+	return r
+}
+
+// Taken returns r as Take hands it out.
+func (r Record) Taken() Record {
+	r.NumberMAC, r.PassMAC = nil, nil
+	return r
+}
+
+// Clone returns a copy of r that shares no memory with it.
+func (r Record) Clone() Record {
+	for _, b := range []*[]byte{&r.NumberMAC, &r.PassMAC, &r.Upload, &r.Auth, &r.Header, &r.Half, &r.Sealed, &r.Inline, &r.Claim} {
+		*b = slices.Clone(*b)
+	}
+	r.Sizes, r.Fetched = slices.Clone(r.Sizes), slices.Clone(r.Fetched)
+	return r
+}
+
+// MACs are the MACs of one answer under every key of the ring, by the id of the key.
+type MACs map[string][]byte
+
+func (m MACs) match(keyID string, mac []byte) bool {
+	return len(mac) > 0 && subtle.ConstantTimeCompare(m[keyID], mac) == 1
+}
+
+func same(a, b []byte) bool { return len(a) > 0 && subtle.ConstantTimeCompare(a, b) == 1 }
+
+// Content is what Commit adds to a draft. Fields are as in [Record].
+type Content struct {
+	Upload, Auth, Header []byte
+	Half                 []byte
+	HalfKey              string
+	Inline               []byte
+	Sizes                []int64
+	PassKeyID            string
+	PassMAC              []byte
+	Stamp                Stamp
+}
+
+// Take asks for the server half.
+type Take struct {
+	// Claim and Auth are SHA-256 hashes of the claim and the first auth.
+	Claim, Auth []byte
+	// Number is the number or code, Pass the second auth; nil where they were not given.
+	Number, Pass MACs
+	// Allowed is set where the [RevealGate] let this claim pass.
+	Allowed bool
+	Stamp   Stamp // its Kind and Reason are set by what happens
+}
+
+// Admission asks to be the one who answers a request.
+type Admission struct {
+	Upload []byte
+	Number MACs
+	Stamp  Stamp
+}
+
+// Fetch says what who holds the lease has fetched. Where From and To are equal it only extends the lease.
+type Fetch struct {
+	Claim, Auth []byte
+	File        int
+	From, To    int64
+}
+
+// Code is a code that is about to be sent.
+type Code struct {
+	Auth     []byte
+	KeyID    string
+	MAC      []byte
+	Until    time.Time
+	Cooldown time.Duration
+	MaxSends int
+	Stamp    Stamp
+}
+
+// Renewal replaces the number and gives all tries back.
+type Renewal struct {
+	KeyID   string
+	MAC     []byte
+	Sealed  []byte
+	HalfKey string // empty leaves it
+	Stamp   Stamp
+}
+
+// MaxRenewals is how often a number can be renewed.
+const MaxRenewals = 5
+
+// The methods that follow are the steps of a record's life. A [SecretStore] reads the record, calls one, and where it
+// returns stamps or changed is true stores the record and the events of the stamps, all in one atomic step. An error may come with a
+// change: a wrong number is counted.
+
+// Commit makes r, a draft, ready. Committing the same again is no change.
+func (r *Record) Commit(c Content, now time.Time) (stamps []Stamp, err error) {
+	switch {
+	case !same(r.Upload, c.Upload):
+		return nil, ErrAuth
+	case r.Effective(now).Final():
+		return nil, ErrEnded
+	case r.State != StateDraft && bytes.Equal(r.Inline, c.Inline):
+		return nil, nil
+	case r.State != StateDraft:
+		return nil, ErrConflict
+	}
+	if r.Kind == KindSend { // of a request both were there before it was asked
+		r.Auth, r.Half, r.HalfKey = c.Auth, c.Half, c.HalfKey
+	}
+	r.Header, r.Inline, r.Sizes = c.Header, c.Inline, c.Sizes
+	r.PassKeyID, r.PassMAC = c.PassKeyID, c.PassMAC
+	r.State, r.ReadyAt = StateReady, now
+	r.Version++
+	return []Stamp{c.Stamp}, nil
+}
+
+// Admit makes who asks the only one who may answer the request r.
+func (r *Record) Admit(a Admission, now time.Time) (stamps []Stamp, changed bool, err error) {
+	switch {
+	case r.Kind != KindRequest:
+		return nil, false, ErrAuth
+	case r.Effective(now).Final():
+		return nil, false, ErrEnded
+	case same(r.Upload, a.Upload):
+		return nil, false, nil
+	case len(r.Upload) > 0 || r.State != StateDraft:
+		return nil, false, ErrOpening
+	}
+	if stamps, err = r.pass(a.Number, a.Stamp); err != nil {
+		return stamps, len(stamps) > 0, err
+	}
+	r.Upload = a.Upload
+	r.Version++
+	if r.OpenedAt.IsZero() {
+		r.OpenedAt = now
+	}
+	return []Stamp{a.Stamp.as(EventOpened, "")}, true, nil
+}
+
+// Open notes that somebody with the whole link looks at r; only the first time is a change.
+func (r *Record) Open(auth []byte, s Stamp, now time.Time) (stamps []Stamp, err error) {
+	if !same(r.Auth, auth) {
+		return nil, r.unauthorized()
+	}
+	if !r.OpenedAt.IsZero() || r.State == StateDraft || r.Effective(now).Final() {
+		return nil, nil
+	}
+	r.OpenedAt = now
+	return []Stamp{s}, nil
+}
+
+// unauthorized is what a wrong auth gets: a draft has none that could be right.
+func (r *Record) unauthorized() error {
+	if r.State == StateDraft && len(r.Auth) == 0 {
+		return ErrDraft
+	}
+	return ErrAuth
+}
+
+// Take hands r to the claim, or says why not. The lease, the view and the tries are counted in r.
+func (r *Record) Take(t Take, now time.Time) (stamps []Stamp, changed bool, err error) {
+	if !same(r.Auth, t.Auth) {
+		return nil, false, r.unauthorized()
+	}
+	state := r.Effective(now)
+	mine := same(r.Claim, t.Claim) && r.State == StateOpening && state == StateOpening && now.Before(r.LeaseUntil)
+	switch {
+	case state.Final():
+		return nil, false, ErrEnded
+	case state == StateDraft:
+		return nil, false, ErrDraft
+	case state == StateOpening && !mine:
+		return nil, false, ErrOpening
+	}
+	if !mine && r.Kind == KindSend {
+		switch r.Gate {
+		case GateProof:
+			if !t.Allowed {
+				return nil, false, ErrGate
+			}
+		case GateCode:
+			if len(t.Number) > 0 && r.Tries < r.MaxTries && !now.Before(r.CodeUntil) {
+				return nil, false, ErrNumber // the code is over: that is no guess
+			}
+			fallthrough
+		default:
+			if stamps, err = r.pass(t.Number, t.Stamp); err != nil {
+				return stamps, len(stamps) > 0, err
+			}
+		}
+	}
+	if len(r.PassMAC) > 0 {
+		if stamps, err = r.passphrase(t.Pass, t.Stamp); err != nil {
+			return stamps, len(stamps) > 0, err
+		}
+	}
+	if mine {
+		r.extend(now)
+		return nil, true, nil
+	}
+	if r.State == StateOpening { // the lease of the view before has ended, and nobody has swept
+		stamps = append(stamps, Stamp{ID: t.Stamp.ID + "-lapsed", Kind: EventLapsed, By: BySystem, Files: r.Unfetched()})
+	}
+	if r.RevealedAt.IsZero() {
+		r.RevealedAt = now
+		if r.AfterView > 0 {
+			r.ExpiresAt = earlier(r.ExpiresAt, now.Add(r.AfterView))
+		}
+	}
+	r.Claim, r.Fetched = t.Claim, make([]int64, len(r.Sizes))
+	r.State = StateOpening
+	r.Views++
+	r.Version++
+	r.extend(now)
+	return append(stamps, t.Stamp.as(EventRevealed, "")), true, nil
+}
+
+// pass checks the number or code. A code counts like a number.
+func (r *Record) pass(given MACs, s Stamp) ([]Stamp, error) {
+	if r.Gate != GateNumber && r.Gate != GateCode {
+		return nil, nil
+	}
+	switch {
+	case r.Tries >= r.MaxTries:
+		return nil, ErrLocked
+	case len(given) == 0:
+		return nil, ErrNumber
+	case given.match(r.KeyID, r.NumberMAC):
+		return nil, nil
+	}
+	r.Tries++
+	return r.refuse(s, string(r.Gate), r.Tries >= r.MaxTries, ErrNumber)
+}
+
+func (r *Record) passphrase(given MACs, s Stamp) ([]Stamp, error) {
+	switch {
+	case r.PassTries >= r.MaxPassTries:
+		return nil, ErrLocked
+	case len(given) == 0:
+		return nil, ErrPassphrase
+	case given.match(r.PassKeyID, r.PassMAC):
+		return nil, nil
+	}
+	r.PassTries++
+	return r.refuse(s, "passphrase", r.PassTries >= r.MaxPassTries, ErrPassphrase)
+}
+
+func (r *Record) refuse(s Stamp, what string, locked bool, err error) ([]Stamp, error) {
+	r.Refusals++
+	stamps := []Stamp{s.as(EventRefused, what)}
+	if locked {
+		l := s.as(EventLocked, what)
+		l.ID += "-locked"
+		return append(stamps, l), ErrLocked
+	}
+	return stamps, err
+}
+
+func (r *Record) extend(now time.Time) {
+	// A clock that is behind another instance's must not shorten a lease.
+	if until := earlier(now.Add(Lease), r.ExpiresAt); until.After(r.LeaseUntil) {
+		r.LeaseUntil = until
+	}
+}
+
+// Extend notes what was fetched and extends the lease.
+func (r *Record) Extend(f Fetch, now time.Time) error {
+	switch {
+	case !same(r.Auth, f.Auth):
+		return r.unauthorized()
+	case r.Effective(now).Final():
+		return ErrEnded
+	case r.State != StateOpening || !same(r.Claim, f.Claim):
+		return ErrOpening
+	case !now.Before(r.LeaseUntil):
+		return ErrEnded
+	case f.File < 0 || f.File >= len(r.Sizes) || f.From < 0 || f.To < f.From || f.To > Chunks(r.Sizes[f.File]):
+		return ErrInvalid
+	}
+	r.extend(now)
+	for len(r.Fetched) < len(r.Sizes) {
+		r.Fetched = append(r.Fetched, 0)
+	}
+	if f.From <= r.Fetched[f.File] {
+		r.Fetched[f.File] = max(r.Fetched[f.File], f.To)
+	}
+	return nil
+}
+
+// Ack notes that everything arrived: it burns r, or ends the view where more are left. Repeating it is no change.
+func (r *Record) Ack(claim, auth []byte, s Stamp, now time.Time) (stamps []Stamp, err error) {
+	switch {
+	case !same(r.Auth, auth):
+		return nil, r.unauthorized()
+	case !same(r.Claim, claim):
+		if r.State.Final() {
+			return nil, ErrEnded
+		}
+		return nil, ErrOpening
+	case r.State == StateAcknowledged, r.State == StateReady:
+		return nil, nil
+	case r.State.Final():
+		return nil, ErrEnded
+	}
+	s.Files = r.Unfetched()
+	r.AckedAt = now
+	if r.Views >= r.MaxViews {
+		r.destroy(StateAcknowledged, now)
+	} else {
+		r.State, r.LeaseUntil = StateReady, time.Time{}
+		r.Version++
+	}
+	return []Stamp{s}, nil
+}
+
+// SendCode notes a code that is about to be sent.
+func (r *Record) SendCode(c Code, now time.Time) (stamps []Stamp, err error) {
+	switch {
+	case !same(r.Auth, c.Auth):
+		return nil, r.unauthorized()
+	case r.Effective(now).Final():
+		return nil, ErrEnded
+	case r.Gate != GateCode:
+		return nil, ErrInvalid
+	case r.Tries >= r.MaxTries:
+		return nil, ErrLocked
+	case r.CodeSends >= c.MaxSends:
+		return nil, &LimitError{Limit: LimitCodes, RetryAfter: r.ExpiresAt.Sub(now)}
+	case now.Before(r.CodeSentAt.Add(c.Cooldown)):
+		return nil, &LimitError{Limit: LimitCooldown, RetryAfter: r.CodeSentAt.Add(c.Cooldown).Sub(now)}
+	}
+	r.KeyID, r.NumberMAC, r.CodeUntil, r.CodeSentAt = c.KeyID, c.MAC, c.Until, now
+	r.CodeSends++
+	return []Stamp{c.Stamp}, nil
+}
+
+// Renew replaces the number and gives back the tries of number, code and passphrase. A request that somebody else has
+// begun to answer is open again.
+func (r *Record) Renew(version int64, n Renewal, now time.Time) (stamps []Stamp, err error) {
+	switch state := r.Effective(now); {
+	case state.Final():
+		return nil, ErrEnded
+	case state == StateOpening:
+		return nil, ErrOpening
+	case r.Version != version:
+		return nil, ErrConflict
+	case r.Renewals >= MaxRenewals:
+		return nil, &LimitError{Limit: LimitRenewals, RetryAfter: r.ExpiresAt.Sub(now)}
+	}
+	r.KeyID, r.NumberMAC, r.Sealed = n.KeyID, n.MAC, n.Sealed
+	r.Tries, r.PassTries, r.CodeSends = 0, 0, 0
+	r.CodeUntil, r.CodeSentAt = time.Time{}, time.Time{}
+	if r.Kind == KindRequest && r.State == StateDraft {
+		r.Upload = nil
+	}
+	r.Renewals++
+	r.Version++
+	return []Stamp{n.Stamp}, nil
+}
+
+// Revoke burns r.
+func (r *Record) Revoke(s Stamp, now time.Time) (stamps []Stamp, err error) {
+	if r.Effective(now).Final() {
+		return nil, ErrEnded
+	}
+	r.destroy(StateRevoked, now)
+	return []Stamp{s}, nil
+}
+
+// Sweep ends what is over: an expired record, or a lease with its margin. id is that of the event.
+func (r *Record) Sweep(id string, now time.Time) (stamps []Stamp) {
+	if r.State.Final() {
+		return nil
+	}
+	s := Stamp{ID: id, By: BySystem}
+	if r.State == StateOpening {
+		if now.Before(r.LeaseUntil.Add(LeaseMargin)) {
+			return nil
+		}
+		s.Kind, s.Files = EventLapsed, r.Unfetched()
+		if r.Views < r.MaxViews && now.Before(r.ExpiresAt) {
+			r.State, r.LeaseUntil = StateReady, time.Time{}
+			r.Version++
+		} else {
+			r.destroy(StateLapsed, now)
+		}
+		return []Stamp{s}
+	}
+	if now.Before(r.ExpiresAt) {
+		return nil
+	}
+	r.destroy(StateExpired, now)
+	return []Stamp{s.as(EventExpired, "")}
+}
+
+// SweepAt returns when Sweep will next change r; the zero time where it never will.
+func (r *Record) SweepAt() time.Time {
+	switch {
+	case r.State.Final():
+		return time.Time{}
+	case r.State == StateOpening:
+		return r.LeaseUntil.Add(LeaseMargin)
+	}
+	return r.ExpiresAt
+}
+
+// destroy ends r. What is left of it opens nothing.
+func (r *Record) destroy(s State, now time.Time) {
+	r.State, r.EndedAt = s, now
+	r.Half, r.HalfKey, r.Sealed, r.Inline, r.Header = nil, "", nil, nil, nil
+	r.KeyID, r.NumberMAC, r.PassKeyID, r.PassMAC = "", nil, "", nil
+	r.Version++
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// Rewrap stores the half and the details as they were sealed by the key primary.
+func (r *Record) Rewrap(primary string, half, sealed []byte) {
+	r.Half, r.Sealed, r.HalfKey = half, sealed, primary
+	r.Version++
+}
+
+// Storable reports everything that keeps a store from taking r as new: a store must not keep what never ends.
+func (r *Record) Storable(now time.Time) error {
+	var errs []error
+	errs = append(errs, r.Validate())
+	if !r.ExpiresAt.After(now) || !r.Expiry.Equal(r.ExpiresAt) {
+		errs = append(errs, fmt.Errorf("it must expire, later than now: %w", ErrInvalid))
+	}
+	if r.MaxViews < 1 {
+		errs = append(errs, fmt.Errorf("it must allow 1 view or more: %w", ErrInvalid))
+	}
+	if r.AfterView < 0 {
+		errs = append(errs, fmt.Errorf("the life after the first view is negative: %w", ErrInvalid))
+	}
+	if len(r.Inline) > MaxInline {
+		errs = append(errs, fmt.Errorf("the sealed text has %d bytes, at most %d can be stored: %w", len(r.Inline), MaxInline, ErrTooLarge))
+	}
+	if r.State != StateDraft && r.State != StateReady {
+		errs = append(errs, fmt.Errorf("the state %q is not one to begin with: %w", r.State, ErrInvalid))
+	}
+	return errors.Join(errs...)
+}
