@@ -250,11 +250,10 @@ type Code struct {
 
 // Renewal replaces the number and gives all tries back.
 type Renewal struct {
-	KeyID   string
-	MAC     []byte
-	Sealed  []byte
-	HalfKey string // empty leaves it
-	Stamp   Stamp
+	KeyID  string
+	MAC    []byte
+	Sealed []byte
+	Stamp  Stamp
 }
 
 // MaxRenewals is how often a number can be renewed.
