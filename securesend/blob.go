@@ -72,3 +72,11 @@ func (r Ref) Validate() error {
 	}
 	return nil
 }
+
+// Validate reports whether p can name a part.
+func (p Part) Validate() error {
+	if p.File < 0 || p.N < 0 {
+		return fmt.Errorf("a file or part has a number below 0: %w", ErrInvalid)
+	}
+	return p.Ref.Validate()
+}
