@@ -275,14 +275,19 @@ func (r *Record) Commit(c Content, now time.Time) (stamps []Stamp, err error) {
 	case r.State != StateDraft:
 		return nil, ErrConflict
 	}
+	r.complete(c, now)
+	r.Version++
+	return []Stamp{c.Stamp}, nil
+}
+
+// complete puts the content into r.
+func (r *Record) complete(c Content, now time.Time) {
 	if r.Kind == KindSend { // of a request both were there before it was asked
 		r.Auth, r.Half, r.HalfKey = c.Auth, c.Half, c.HalfKey
 	}
 	r.Header, r.Inline, r.Sizes = c.Header, c.Inline, c.Sizes
 	r.PassKeyID, r.PassMAC = c.PassKeyID, c.PassMAC
 	r.State, r.ReadyAt = StateReady, now
-	r.Version++
-	return []Stamp{c.Stamp}, nil
 }
 
 // Admit makes who asks the only one who may answer the request r.

@@ -69,7 +69,7 @@ type Remains struct {
 }
 
 // MaxInline is the largest [Record.Inline] in bytes.
-const MaxInline = 1 << 20
+const MaxInline = MaxManifest + Overhead
 
 // SecretStore keeps sends. Each method is one atomic step: it happens wholly, with its events, or not at all, on however
 // many instances. The steps themselves are methods of [Record]: a store reads the record, calls the one that is named

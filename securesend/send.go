@@ -1,0 +1,551 @@
+package securesend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/cleantext"
+	"github.com/mspkit/mspkit/internal/token"
+)
+
+// Technician is who sends or asks.
+type Technician struct {
+	ID string
+	// Name is shown to the recipient.
+	Name string
+	// Admin is not bound by [Settings.LockTechnician].
+	Admin bool
+}
+
+// Destination is an address that one of [Options.Senders] sends to.
+type Destination struct {
+	// Sender is the name of the sender, such as "sms".
+	Sender  string
+	Address string
+}
+
+// File is a file to be sent.
+type File struct {
+	// Name is cleaned by [CleanName].
+	Name string
+	// Size is how many bytes Reader has; negative where that is not known.
+	Size   int64
+	Reader io.Reader
+}
+
+// SendRequest asks for a send. All ids are the host's own.
+type SendRequest struct {
+	Tenant mspkit.TenantID
+	By     Technician
+	// Subject is the recipient's id, where the host knows one; [GateProof] needs it.
+	Subject string
+	Ticket  mspkit.Ticket
+	// Locale is the recipient's language, a BCP 47 tag; empty means the tenant's.
+	Locale string
+	Choice Choice
+
+	// Text and Files are the content, at least one of them. For [Service.Grant] both must be empty.
+	Text  mspkit.Redacted[string]
+	Files []File
+	// Passphrase, where not empty, must be typed by the recipient. It is told by another way than the link.
+	Passphrase mspkit.Redacted[string]
+	// Held puts the whole key into the path of the link, for hosts whose messages lose fragments. The server sees it when
+	// the link is opened: a weaker promise.
+	Held bool
+	// Deliver sends the link to these addresses. For [Service.Grant] it must be empty: the browser that seals knows the
+	// link, and the server does not.
+	Deliver []Destination
+	// Code is where the code goes, for [GateCode]. Its sender must be another one than those of Deliver.
+	Code Destination
+}
+
+// Sent is a send as the technician who made it sees it.
+type Sent struct {
+	Ref Ref
+	// Link is what the recipient opens. The service has not kept it. Of a [Service.Grant] it is the address of the page on which
+	// the technician fills the send.
+	Link mspkit.Redacted[string]
+	// Number is what the technician says, for [GateNumber].
+	Number    mspkit.Redacted[string]
+	Gate      Gate
+	Region    string
+	ExpiresAt time.Time
+	// Warning, where not empty, says what the chosen settings put at risk, for the technician.
+	Warning string
+	// Undelivered lists the names of senders that failed.
+	Undelivered []string
+}
+
+// plan is a send before it has content.
+type plan struct {
+	record   Record
+	details  details
+	settings Settings
+	secret   token.Secret
+	token    string
+}
+
+// plan checks r and makes the record of it. Everything that can be refused is refused here, before anything is stored.
+//
+// What content it will have is not known where it comes from a browser; then files says that it may have files.
+func (s *Service) plan(ctx context.Context, r SendRequest, kind Kind, browser, files bool, now time.Time) (*plan, error) {
+	set, err := s.tenantSettings(ctx, r.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	if set.LockTechnician && !r.By.Admin {
+		for _, f := range r.Choice.given() {
+			errs = append(errs, &LockedFieldError{Field: f})
+		}
+	}
+	files = files && !(browser && set.FilesOff)
+	c := r.Choice.over(set.Defaults)
+	if kind == KindRequest {
+		c.DataToNote = false // the setting is about what technicians send
+	}
+	if r.Choice.TTL < 0 || r.Choice.Views < 0 {
+		errs = append(errs, fmt.Errorf("TTL and Views must not be negative: %w", ErrInvalid))
+	}
+	if c.TTL == 0 {
+		switch {
+		case browser:
+			c.TTL = min(set.TextTTL, set.FileTTL)
+		case files:
+			c.TTL = set.FileTTL
+		default:
+			c.TTL = set.TextTTL
+		}
+	}
+	errs = append(errs, c.validate(set.MaxTTL), s.checkWho(r), s.checkRegion(&c, files), s.checkGate(r, c))
+	if c.DataToNote && (s.o.DataNoter == nil || r.Ticket.IsZero()) {
+		errs = append(errs, fmt.Errorf("DataToNote needs Options.DataNoter and a ticket: %w", ErrUnsupported))
+	}
+	for _, d := range r.Deliver {
+		errs = append(errs, s.checkDestination("Deliver", d))
+	}
+	p := &plan{settings: set, secret: token.NewSecret()}
+	p.token = s.secrets.links.Encode(p.secret, string(r.Tenant))
+	if len(p.token) > token.MaxToken {
+		errs = append(errs, fmt.Errorf("the tenant id is too long for a link: %w", ErrInvalid))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	expiry := now.Add(c.TTL).Truncate(time.Second)
+	p.details = details{
+		Technician: cleantext.Name(r.By.Name, 64), Header: c.Header, Message: c.Message, Locale: r.Locale,
+		CodeBy: r.Code.Sender, CodeTo: r.Code.Address,
+	}
+	p.record = Record{
+		Ref: Ref{r.Tenant, token.ID(p.secret)}, Kind: kind, State: StateDraft, Region: c.Region, Purpose: string(kind), Held: r.Held,
+		Sender: r.By.ID, Subject: r.Subject, Ticket: r.Ticket, Log: Log{To: c.LogTo, Public: c.LogPublic},
+		Gate: c.Gate, MaxTries: set.NumberTries, MaxPassTries: set.PassphraseTries, MaxViews: c.Views, AfterView: c.AfterView,
+		CreatedAt: now, Expiry: expiry, ExpiresAt: expiry, Blobs: files,
+	}
+	if c.Gate == GateCode {
+		p.record.MaxTries = set.CodeTries
+	}
+	if c.Gate == GateNumber {
+		p.details.Number = token.Digits(numberDigits)
+		p.record.KeyID, p.record.NumberMAC = s.secrets.primary, s.secrets.number(p.record.Ref, p.details.Number)
+	}
+	if p.record.Sealed, err = s.secrets.seal(p.record.Ref, p.details); err != nil {
+		return nil, err
+	}
+	if sup, ok := s.store.(Supporter); ok {
+		if err := sup.Supports(p.record); err != nil {
+			return nil, err
+		}
+	}
+	p.details.DataToNote = c.DataToNote
+	return p, nil
+}
+
+const numberDigits = 3
+
+func (s *Service) checkWho(r SendRequest) error {
+	var errs []error
+	for _, f := range []struct{ name, value string }{{"By.ID", r.By.ID}, {"Subject", r.Subject}} {
+		if len(f.value) > mspkit.MaxID || f.value != strings.TrimSpace(f.value) {
+			errs = append(errs, fmt.Errorf("%s has spaces at its ends or more than %d bytes: %w", f.name, mspkit.MaxID, ErrInvalid))
+		}
+	}
+	if r.By.ID == "" {
+		errs = append(errs, fmt.Errorf("By.ID is empty: who sends? %w", ErrInvalid))
+	}
+	if err := r.Ticket.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("%w: %w", ErrInvalid, err))
+	}
+	return errors.Join(errs...)
+}
+
+// checkRegion finds the region of c and whether it is served here.
+func (s *Service) checkRegion(c *Choice, files bool) error {
+	if c.Region == "" && len(s.regions) == 1 {
+		c.Region = s.regions[0]
+	}
+	switch {
+	case len(s.regions) == 0 && files:
+		return fmt.Errorf("files need Options.Blobs: %w", ErrUnsupported)
+	case len(s.regions) == 0:
+		return nil
+	case c.Region == "":
+		return fmt.Errorf("no region is given, and the tenant's country has no preset: choose one of %s: %w", strings.Join(s.regions, ", "), ErrRegion)
+	}
+	_, err := s.blobs(c.Region)
+	return err
+}
+
+func (s *Service) checkGate(r SendRequest, c Choice) error {
+	if c.Gate != GateCode && r.Code != (Destination{}) {
+		return fmt.Errorf("Code is given, but the gate is %q: %w", c.Gate, ErrInvalid)
+	}
+	switch c.Gate {
+	case GateProof:
+		if s.o.Gate == nil {
+			return fmt.Errorf("the gate %q needs Options.Gate: %w", c.Gate, ErrUnsupported)
+		}
+		if r.Subject == "" {
+			return fmt.Errorf("the gate %q needs a Subject: %w", c.Gate, ErrInvalid)
+		}
+	case GateCode:
+		if err := s.checkDestination("Code", r.Code); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(r.Deliver, func(d Destination) bool { return d.Sender == r.Code.Sender }) {
+			return fmt.Errorf("Code goes by %q, as the link does: take another way: %w", r.Code.Sender, ErrInvalid)
+		}
+	}
+	return nil
+}
+
+func (s *Service) checkDestination(what string, d Destination) error {
+	if _, ok := s.o.Senders[d.Sender]; !ok {
+		return fmt.Errorf("%s: there is no sender %q: %w", what, d.Sender, ErrUnsupported)
+	}
+	if a := strings.TrimSpace(d.Address); a == "" || len(a) > 320 {
+		return fmt.Errorf("%s: the address is empty or longer than 320 bytes: %w", what, ErrInvalid)
+	}
+	return nil
+}
+
+// sent is what the technician gets to know of p.
+func (p *plan) sent(link string) Sent {
+	out := Sent{
+		Ref: p.record.Ref, Link: mspkit.Redact(link), Number: mspkit.Redact(p.details.Number), Gate: p.record.Gate,
+		Region: p.record.Region, ExpiresAt: p.record.ExpiresAt,
+	}
+	if p.record.Gate == GateNone {
+		out.Warning = warnNoGate
+	}
+	return out
+}
+
+const warnNoGate = "The opening gate is off: whoever reads the message can open this, and so can a program that checks links in the mailbox."
+
+// Create seals a text and files and stores them. The link is in the result, and nowhere else once Create has returned, unless
+// Deliver sends it. With an error that is [ErrDelivery] the send stands nevertheless.
+func (s *Service) Create(ctx context.Context, r SendRequest) (Sent, error) {
+	out, err := s.create(ctx, r, nil)
+	return out, wrap("create", err)
+}
+
+// Resend sends content again: a new send with a new link, and the one of old can no longer be opened. Where the new
+// one cannot be made, old stays as it is. An old that has ended is no error.
+func (s *Service) Resend(ctx context.Context, old Ref, r SendRequest) (Sent, error) {
+	if old.Tenant != r.Tenant {
+		return Sent{}, wrap("resend", fmt.Errorf("it belongs to another tenant: %w", ErrNotFound))
+	}
+	if _, err := s.owned(ctx, old, r.By.ID, PermissionRevokeOther); err != nil {
+		return Sent{}, wrap("resend", err)
+	}
+	out, err := s.create(ctx, r, func(ctx context.Context, now time.Time) error {
+		_, err := s.store.Revoke(ctx, old, stamp(EventRevoked, r.By.ID, "sent again"), now)
+		if errors.Is(err, ErrEnded) {
+			return nil
+		}
+		return err
+	})
+	return out, wrap("resend", err)
+}
+
+// create makes a send; before is called when everything is stored and nothing can be opened yet.
+func (s *Service) create(ctx context.Context, r SendRequest, before func(context.Context, time.Time) error) (Sent, error) {
+	now := s.now()
+	p, err := s.plan(ctx, r, KindSend, false, len(r.Files) > 0, now)
+	if err != nil {
+		return Sent{}, err
+	}
+	if err := p.checkContent(r); err != nil {
+		return Sent{}, err
+	}
+	if p.details.DataToNote {
+		if err := s.o.DataNoter.CanNote(ctx, r.Tenant, r.Ticket); err != nil {
+			return Sent{}, fmt.Errorf("data to internal note: %w", err)
+		}
+	}
+	fragment := RandomKey()
+	link := Link{Kind: LinkSend, Base: s.base, Token: mspkit.Redact(p.token), Fragment: mspkit.Redact(fragment)}
+	if r.Held {
+		fragment = HeldFragment(p.secret[:])
+		link.Kind, link.Fragment = LinkHeld, mspkit.Redacted[[]byte]{}
+	}
+	c := sealed{half: RandomKey(), header: Header{Held: r.Held}}
+	var pass []byte
+	if phrase := r.Passphrase.Reveal(); phrase != "" {
+		c.header.Passphrase, c.header.Salt = true, RandomSalt()
+		if pass, err = PassKey(phrase, c.header.Salt); err != nil {
+			return Sent{}, err
+		}
+		c.pass = PassAuth(pass, fragment)
+	}
+	keys, err := NewSendKeys(fragment, c.half, pass)
+	if err != nil {
+		return Sent{}, err
+	}
+	c.auth = AuthHash(Auth(fragment))
+	if err := s.fill(ctx, p, r, keys, &c, before, now); err != nil {
+		return Sent{}, err
+	}
+	s.nudge()
+	out := p.sent(link.URL().Reveal())
+	if p.details.DataToNote {
+		if err := s.noteData(ctx, p, r); err != nil {
+			return Sent{}, err
+		}
+	}
+	return out, s.deliver(ctx, p, r, &out)
+}
+
+// checkContent refuses what the tenant does not allow.
+func (p *plan) checkContent(r SendRequest) error {
+	text := r.Text.Reveal()
+	switch {
+	case text == "" && len(r.Files) == 0:
+		return fmt.Errorf("there is neither a text nor a file: %w", ErrInvalid)
+	case len(text) > p.settings.MaxText:
+		return fmt.Errorf("the text has %d bytes, at most %d are allowed: send it as a file: %w", len(text), p.settings.MaxText, ErrTooLarge)
+	case len(r.Files) > 0 && p.settings.FilesOff:
+		return fmt.Errorf("files are switched off in the tenant's settings: %w", ErrForbidden)
+	case len(r.Files) > p.settings.MaxFiles:
+		return fmt.Errorf("there are %d files, at most %d are allowed: %w", len(r.Files), p.settings.MaxFiles, ErrTooLarge)
+	}
+	var total int64
+	for i, f := range r.Files {
+		if f.Reader == nil {
+			return fmt.Errorf("file %d has no Reader: %w", i+1, ErrInvalid)
+		}
+		if f.Size > p.settings.MaxSize-total {
+			return p.tooLarge()
+		}
+		total += max(f.Size, 0)
+	}
+	return nil
+}
+
+func (p *plan) tooLarge() error {
+	return fmt.Errorf("the files have more than %d bytes together, which is the tenant's limit: %w", p.settings.MaxSize, ErrTooLarge)
+}
+
+// sealed is what sealing gives besides the files.
+type sealed struct {
+	header           Header
+	half, auth, pass []byte
+}
+
+// fill seals the content of r and stores it.
+func (s *Service) fill(ctx context.Context, p *plan, r SendRequest, keys Keys, c *sealed, before func(context.Context, time.Time) error, now time.Time) error {
+	context := place(p.record).Context()
+	m := Manifest{Text: r.Text.Reveal()}
+	if len(r.Files) > 0 {
+		p.record.Upload = sha(RandomKey()) // nobody else fills it
+		if err := s.store.Put(ctx, p.record, stamp(EventCreated, r.By.ID, ""), now); err != nil {
+			return err
+		}
+		var err error
+		if m.Files, err = s.upload(ctx, p, r.Files, func(i int) (*FileCipher, error) { return keys.File(context, c.header, i) }); err != nil {
+			return errors.Join(err, s.abandon(ctx, p.record.Ref))
+		}
+	}
+	inline, err := keys.SealManifest(context, c.header, m)
+	if err == nil && before != nil {
+		err = before(ctx, now)
+	}
+	if err == nil && len(r.Files) == 0 {
+		p.record.complete(s.content(p.record, *c, inline, nil), now)
+		return s.store.Put(ctx, p.record, stamp(EventCreated, r.By.ID, ""), now)
+	}
+	if err == nil {
+		sizes := make([]int64, len(m.Files))
+		for i, f := range m.Files {
+			sizes[i] = f.Size
+		}
+		content := s.content(p.record, *c, inline, sizes)
+		content.Stamp = stamp(EventUploaded, r.By.ID, "")
+		_, err = s.store.Commit(ctx, p.record.Ref, content, s.now())
+	}
+	if err != nil && len(r.Files) > 0 {
+		err = errors.Join(err, s.abandon(ctx, p.record.Ref))
+	}
+	return err
+}
+
+// content is what the store keeps of c.
+func (s *Service) content(r Record, c sealed, inline []byte, sizes []int64) Content {
+	out := Content{
+		Upload: r.Upload, Auth: c.auth, Header: c.header.Bytes(), HalfKey: s.secrets.primary, Half: s.secrets.sealHalf(r.Ref, c.half),
+		Inline: inline, Sizes: sizes,
+	}
+	if len(c.pass) > 0 {
+		out.PassKeyID = s.secrets.primary
+		out.PassMAC = s.secrets.macs(s.secrets.phrases, r.Ref, string(c.pass))[s.secrets.primary]
+	}
+	return out
+}
+
+// abandon destroys a draft whose content could not be stored; Run deletes the parts.
+func (s *Service) abandon(ctx context.Context, ref Ref) error {
+	_, err := s.store.Revoke(context.WithoutCancel(ctx), ref, stamp(EventRevoked, BySystem, "the content could not be stored"), s.now())
+	s.nudge()
+	if errors.Is(err, ErrEnded) || errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// limited is a reader that fails with err after n bytes.
+type limited struct {
+	r   io.Reader
+	n   int64
+	err error
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.n -= int64(n); l.n < 0 {
+		return 0, l.err
+	}
+	return n, err
+}
+
+// upload seals files and stores their parts, in constant memory.
+func (s *Service) upload(ctx context.Context, p *plan, files []File, cipher func(int) (*FileCipher, error)) ([]FileInfo, error) {
+	blobs, err := s.blobs(p.record.Region)
+	if err != nil {
+		return nil, err
+	}
+	var out []FileInfo
+	left := p.settings.MaxSize
+	for i, f := range files {
+		c, err := cipher(i)
+		if err != nil {
+			return nil, err
+		}
+		plain := c.SealReader(&limited{f.Reader, left, p.tooLarge()}, f.Size)
+		parts := &parts{r: plain}
+		for n := 0; parts.more(); n++ {
+			if err := blobs.Put(ctx, Part{p.record.Ref, i, n}, parts); err != nil {
+				return nil, fmt.Errorf("file %d: %w", i+1, err)
+			}
+		}
+		if parts.err != nil {
+			return nil, fmt.Errorf("file %d: %w", i+1, parts.err)
+		}
+		left -= plain.Size()
+		out = append(out, FileInfo{Name: f.Name, Size: plain.Size()})
+	}
+	return out, nil
+}
+
+const partSize = PartChunks * (ChunkSize + Overhead)
+
+// parts reads a stream part by part: io.EOF at the end of each, and more says whether another one begins.
+type parts struct {
+	r    io.Reader
+	left int64
+	peek [1]byte
+	has  bool // peek holds a byte
+	err  error
+}
+
+func (p *parts) more() bool {
+	p.left = partSize
+	if p.err == nil {
+		_, p.err = io.ReadFull(p.r, p.peek[:])
+		p.has = p.err == nil
+	}
+	if p.err == io.EOF { //nolint:errorlint // the end of the stream, which is not wrapped
+		p.err = nil
+		return false
+	}
+	return p.err == nil
+}
+
+func (p *parts) Read(b []byte) (int, error) {
+	switch {
+	case len(b) == 0:
+		return 0, nil
+	case p.has:
+		b[0], p.has = p.peek[0], false
+		p.left--
+		return 1, nil
+	case p.left == 0:
+		return 0, io.EOF
+	}
+	n, err := p.r.Read(b[:min(int64(len(b)), p.left)])
+	p.left -= int64(n)
+	return n, err
+}
+
+// noteData writes the text into the ticket. Where that fails the send is taken back: the technician wanted both.
+func (s *Service) noteData(ctx context.Context, p *plan, r SendRequest) error {
+	nctx, cancel := context.WithTimeout(ctx, s.o.SendTimeout)
+	defer cancel()
+	names := make([]string, len(r.Files))
+	for i, f := range r.Files {
+		names[i] = CleanName(f.Name)
+	}
+	err := s.o.DataNoter.NoteData(nctx, DataNote{Tenant: r.Tenant, Ticket: r.Ticket, Technician: r.By, Text: r.Text, Files: names})
+	if err == nil {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("data to internal note, the send was taken back: %w", err), s.abandon(ctx, p.record.Ref))
+}
+
+// Grant lets a technician's browser fill a send: it seals there, and the server never sees the content. The link of the
+// result leads to the page for that and carries what allows to upload; only this technician's browser may get it.
+func (s *Service) Grant(ctx context.Context, r SendRequest) (Sent, error) {
+	out, err := s.grant(ctx, r)
+	return out, wrap("grant", err)
+}
+
+func (s *Service) grant(ctx context.Context, r SendRequest) (Sent, error) {
+	now := s.now()
+	switch {
+	case r.Text.Reveal() != "" || len(r.Files) > 0 || r.Passphrase.Reveal() != "":
+		return Sent{}, fmt.Errorf("content and passphrase are given in the browser: use Create: %w", ErrInvalid)
+	case len(r.Deliver) > 0:
+		return Sent{}, fmt.Errorf("only the technician's browser will know the link, so it cannot be sent from here: use Create: %w", ErrUnsupported)
+	}
+	p, err := s.plan(ctx, r, KindSend, true, len(s.o.Blobs) > 0, now)
+	if err != nil {
+		return Sent{}, err
+	}
+	if p.details.DataToNote {
+		return Sent{}, fmt.Errorf("data to internal note is on, and what a browser seals cannot be read here: use Create: %w", ErrUnsupported)
+	}
+	upload := RandomKey()
+	p.record.Upload = sha(upload)
+	if err := s.store.Put(ctx, p.record, stamp(EventCreated, r.By.ID, ""), now); err != nil {
+		return Sent{}, err
+	}
+	s.nudge()
+	return p.sent(Link{Kind: LinkCompose, Base: s.base, Token: mspkit.Redact(p.token), Fragment: mspkit.Redact(upload)}.URL().Reveal()), nil
+}
