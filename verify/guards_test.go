@@ -49,7 +49,10 @@ func TestTheDefaultPolicyAsksMoreOfWhatHandsOverMore(t *testing.T) {
 		{verify.ActionResetMFA, "teams", verify.MethodNumber, true},
 		{verify.ActionChangeContact, "sms", verify.MethodNumber, false},
 		{verify.ActionChangeContact, "teams", verify.MethodNumber, true},
+		{verify.ActionReveal + ":42", "sms", verify.MethodCode, true},
+		{verify.ActionReveal + ":42", "email", verify.MethodNumber, false},
 		{"delete-everything", "teams", verify.MethodNumber, false},
+		{"delete-everything:42", "teams", verify.MethodNumber, false},
 	} {
 		t.Run(fmt.Sprint(tc.action, " by ", tc.channel, " ", tc.method), func(t *testing.T) {
 			t.Parallel()

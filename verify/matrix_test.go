@@ -81,6 +81,13 @@ recovery-totp    sms   code       less   less   less   | less   no     no     | 
 recovery-totp    teams number     ok     fresh  fresh  | ok     no     no     | -
 recovery-totp    teams code       less   less   less   | less   no     no     | -
 recovery-totp    app   totp       less   less   less   | less   less   less   | -
+reveal           email number   less   less   less   | less   no     no     | -
+reveal           email code     less   less   less   | less   no     no     | -
+reveal           sms number     ok     fresh  fresh  | ok     no     no     | -
+reveal           sms code       ok     fresh  fresh  | ok     no     no     | -
+reveal           teams number   ok     fresh  fresh  | ok     no     no     | -
+reveal           teams code     ok     fresh  fresh  | ok     no     no     | -
+reveal           app   totp       ok     fresh  ok     | ok     no     ok     | -
 `
 
 // nouns is how a technician reads of an address, reaches what each way reaches.

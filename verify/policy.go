@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mspkit/mspkit/internal/langtag"
 )
@@ -21,6 +22,8 @@ const (
 	ActionEnrolTOTP    Action = "enrol-totp"
 	ActionRemoveTOTP   Action = "remove-totp"
 	ActionRecoveryTOTP Action = "recovery-totp"
+	// ActionReveal opens what package securesend keeps; securesend/verifiedreveal asks for "reveal:" and the id of the send.
+	ActionReveal Action = "reveal"
 )
 
 // Assurance ranks how sure a confirmed verification makes us. Higher is surer; the gaps leave room. It follows
@@ -110,7 +113,9 @@ type Rule struct {
 	Words map[string]string
 }
 
-// Policy is a tenant's table from action to what it needs. An action that is not listed is refused.
+// Policy is a tenant's table from action to what it needs. An action may name what it is for after a colon, such as
+// "reveal:42": where it is not listed itself, the rule of "reveal" counts. Any other action that is not listed is refused. A
+// proof is good for the whole action only.
 type Policy map[Action]Rule
 
 // DefaultPolicy needs e-mail with number match to identify somebody, a text message to unlock an account, a
@@ -126,12 +131,17 @@ func DefaultPolicy() Policy {
 		ActionEnrolTOTP:     {Min: AssuranceTeams, Words: map[string]string{"en": "set up an authenticator app for calls to us", "de": "eine Authenticator-App für Anrufe bei uns einrichten"}},
 		ActionRemoveTOTP:    {Min: AssuranceTeams, Words: map[string]string{"en": "remove your authenticator app for calls to us", "de": "Ihre Authenticator-App für Anrufe bei uns entfernen"}},
 		ActionRecoveryTOTP:  {Min: AssuranceTeams, Words: map[string]string{"en": "get new recovery codes for calls to us", "de": "neue Wiederherstellungscodes für Anrufe bei uns erhalten"}},
+		ActionReveal:        {Min: AssuranceSMSCode, Words: map[string]string{"en": "open what we have sent you", "de": "öffnen, was wir Ihnen gesendet haben"}},
 	}
 }
 
 // rule returns the rule of an action with its least assurance filled in, or a [*PolicyError].
 func (p Policy) rule(a Action) (Rule, error) {
 	r, ok := p[a]
+	if !ok {
+		kind, _, _ := strings.Cut(string(a), ":")
+		r, ok = p[Action(kind)]
+	}
 	if !ok {
 		return r, &PolicyError{Action: a, Reason: fmt.Sprintf("the action %q is not in the policy of this tenant", a)}
 	}

@@ -21,7 +21,7 @@ func (s *Service) challenge(r Record, sub SubjectState, now time.Time, own bool)
 		Name: d.Name, Action: r.Action, Purpose: d.Purpose, Technician: r.Technician, Ticket: r.Ticket,
 		To: mask(d.Address), TriesLeft: max(r.MaxTries-r.Tries, 0), Hinted: r.Hinted,
 		NeedsApproval: r.NeedsApproval, ApprovedBy: r.ApprovedBy, ApprovedAt: r.ApprovedAt,
-		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, DecidedAt: r.DecidedAt, ProofUntil: r.ProofUntil,
+		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, DecidedAt: r.DecidedAt, ProofUntil: r.ProofUntil, RedeemedBy: r.RedeemedBy,
 	}
 	if err != nil || !own {
 		return c, err

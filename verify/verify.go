@@ -220,6 +220,8 @@ type Challenge struct {
 	ExpiresAt     time.Time
 	DecidedAt     time.Time
 	ProofUntil    time.Time // by when it must be approved and redeemed; zero unless confirmed
+	// RedeemedBy is what the proof was redeemed with; empty while it was not.
+	RedeemedBy string
 }
 
 // CheckRequest is a code that the caller read to the technician.
