@@ -56,7 +56,14 @@ func reserved(s string) bool {
 	if !ok {
 		digit, ok = strings.CutPrefix(stem, "LPT")
 	}
-	return ok && utf8.RuneCountInString(digit) == 1 && strings.Contains("0123456789¹²³", digit)
+	if !ok {
+		return false
+	}
+	switch digit {
+	case "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "¹", "²", "³":
+		return true
+	}
+	return false
 }
 
 // fit returns s with mark before its extension, shortened before it where that is too long.

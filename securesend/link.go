@@ -69,7 +69,9 @@ func parseLink(s string) (l Link, why string) {
 	}
 	rest, tok := cutLast(u.EscapedPath())
 	base, kind := cutLast(rest)
-	if len(kind) != 1 || !strings.Contains("shrc", kind) {
+	switch kind {
+	case "s", "h", "r", "c":
+	default:
 		return Link{}, "its path is not one of ours"
 	}
 	if base != "" && path.Clean(base) != base {
