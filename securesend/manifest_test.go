@@ -3,6 +3,7 @@ package securesend
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,7 +130,7 @@ func TestNoByteOfAManifestOrItsSurroundingsCanBeChanged(t *testing.T) {
 		sealed[i] ^= 1
 		refused(b.context, b.header, sealed[:i], "cut at", i)
 	}
-	refused(b.context, b.header, append(sealed[:len(sealed):len(sealed)], 0), "trailing", 0)
+	refused(b.context, b.header, append(slices.Clip(sealed), 0), "trailing", 0)
 	for i := range b.context {
 		context := b.context
 		context[i] ^= 1

@@ -84,7 +84,7 @@ func TestPartsAreCutFromTheStream(t *testing.T) {
 	for n := range Parts(size) {
 		part, err := io.ReadAll(io.LimitReader(s, PartSize(size, int(n))))
 		require.NoError(t, err)
-		require.EqualValues(t, PartSize(size, int(n)), len(part))
+		require.Len(t, part, int(PartSize(size, int(n))))
 		// A part opens by itself, chunk by chunk, in any order.
 		for k := n * PartChunks; len(part) > 0; k++ {
 			sealed := part[:min(len(part), ChunkSize+Overhead)]
