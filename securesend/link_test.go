@@ -62,6 +62,7 @@ func TestALinkThatIsNotWholeOrNotOursIsRefusedWithoutRepeatingIt(t *testing.T) {
 		"opaque":                    {"https:help.example/s/" + testToken, "not a web address"},
 		"http":                      {strings.Replace(good, "https", "http", 1), "must begin with https"},
 		"http to a look-alike":      {"http://localhost.evil.example/s/" + testToken + "#" + testFragment, "must begin with https"},
+		"http to an address":        {"http://192.0.2.1/s/" + testToken + "#" + testFragment, "must begin with https"},
 		"another scheme":            {strings.Replace(good, "https", "ftp", 1), "must begin with https"},
 		"a query":                   {path + "?utm_source=mail#" + testFragment, "query"},
 		"an empty query":            {path + "?#" + testFragment, "query"},
