@@ -140,4 +140,3 @@ func over(c verify.Challenge) bool {
 	}
 	return true
 }
-
