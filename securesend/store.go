@@ -124,7 +124,8 @@ type SecretStore interface {
 	// to limit counters that are over at now. It returns how many it deleted.
 	DeleteExpired(ctx context.Context, ended, now time.Time, limit int) (int, error)
 	// Rewrap calls f for up to limit records that have not ended and whose half was sealed by another key than primary, and
-	// stores what f returns, unless the record changed in between. It returns how many it stored. Where f fails it stops.
+	// stores what f returns, unless the version changed in between. It returns how many it stored. Where f fails it
+	// stops. f runs outside of every lock and transaction, so it may call the store.
 	Rewrap(ctx context.Context, primary string, limit int, f func(Record) (half, sealed []byte, err error)) (int, error)
 
 	// Events returns stored events that were not acknowledged, those of one tenant in the order in which they were

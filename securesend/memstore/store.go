@@ -243,23 +243,37 @@ func (s *Store) DeleteExpired(_ context.Context, ended, now time.Time, limit int
 	return records + counters, nil
 }
 
-// Rewrap implements [securesend.SecretStore].
+// Rewrap implements [securesend.SecretStore]. While f runs the store is not locked.
 func (s *Store) Rewrap(_ context.Context, primary string, limit int, f func(securesend.Record) (half, sealed []byte, err error)) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	n := 0
-	for _, r := range s.records {
-		if n >= limit || r.State.Final() || len(r.Half) == 0 || r.HalfKey == primary {
-			continue
-		}
-		half, sealed, err := f(r.Taken().Clone())
+	for _, r := range s.foreign(primary, limit) {
+		half, sealed, err := f(r)
 		if err != nil {
 			return n, err
 		}
-		r.Rewrap(primary, half, sealed)
-		n++
+		s.mu.Lock()
+		if now, ok := s.records[r.Ref]; ok && now.Version == r.Version {
+			now.Rewrap(primary, half, sealed)
+			n++
+		}
+		s.mu.Unlock()
 	}
 	return n, nil
+}
+
+// foreign returns records whose half was sealed by another key than primary.
+func (s *Store) foreign(primary string, limit int) []securesend.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []securesend.Record
+	for _, r := range s.records {
+		if len(out) < limit && !r.State.Final() && len(r.Half) > 0 && r.HalfKey != primary {
+			sealed := r.Taken().Clone()
+			sealed.Inline = nil // which Take alone hands out
+			out = append(out, sealed)
+		}
+	}
+	return out
 }
 
 // Events implements [securesend.SecretStore].
