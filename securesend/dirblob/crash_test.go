@@ -31,6 +31,7 @@ const childEnv = "MSPKIT_TEST_DIRBLOB_CHILD"
 
 // TestChild is the child's side of the tests below; without their order it is nothing.
 func TestChild(t *testing.T) {
+	t.Parallel()
 	order, dir, ok := strings.Cut(os.Getenv(childEnv), " ")
 	if !ok {
 		return

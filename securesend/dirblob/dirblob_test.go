@@ -9,7 +9,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -77,7 +76,7 @@ func TestNames(t *testing.T) {
 	names := tree(t, dir)
 	require.Len(t, names, 15)
 	for _, name := range names {
-		require.Regexp(t, regexp.MustCompile(`^[0-9a-f]{2}(/[0-9a-f]{62}(/12-345\.part)?)?$`), name)
+		require.Regexp(t, `^[0-9a-f]{2}(/[0-9a-f]{62}(/12-345\.part)?)?$`, name)
 	}
 }
 
