@@ -87,8 +87,7 @@ func TestKill(t *testing.T) {
 		rounds = 300
 	}
 	s, dir := fresh(t)
-	answered := map[int]uint64{}
-	leftovers := 0
+	answered, leftovers := map[int]uint64{}, 0
 	for range rounds {
 		cmd := child(t, "kill", dir)
 		var stderr bytes.Buffer
@@ -132,12 +131,12 @@ func TestKill(t *testing.T) {
 			require.False(t, otherGone, "what was deleted has come back")
 			require.EqualValues(t, 1, versionOf(t, s, securesend.Part{Ref: other}, info.Size))
 		}
-		for _, name := range tree(t, dir) {
-			if strings.HasSuffix(name, ".tmp") {
-				leftovers++
-			}
-		}
 		require.NoError(t, s.Delete(t.Context(), other))
+	}
+	for _, name := range tree(t, dir) {
+		if strings.HasSuffix(name, ".tmp") {
+			leftovers++
+		}
 	}
 	t.Logf("%d rounds, %d files of uploads that never ended", rounds, leftovers)
 	require.NoError(t, s.Delete(t.Context(), ref))
