@@ -14,7 +14,7 @@ import (
 	"github.com/mspkit/mspkit/securesend"
 )
 
-// Put implements [securesend.BlobStore]. It needs 128 KiB of memory whatever the size of the part. Where only the last
+// Put implements [securesend.BlobStore]. It needs 512 KiB of memory whatever the size of the part. Where only the last
 // step fails, which flushes the folder after the part got its name, Put returns an error although the part can be read.
 func (s *Store) Put(ctx context.Context, p securesend.Part, r io.Reader) error {
 	if err := check(ctx, p); err != nil {
@@ -86,13 +86,13 @@ func (s *Store) create(in folder, stem string) (f *os.File, name string, err err
 }
 
 // buffers are of the size from which on a larger one copies no faster.
-var buffers = sync.Pool{New: func() any { return new([128 << 10]byte) }}
+var buffers = sync.Pool{New: func() any { return new([512 << 10]byte) }}
 
 // fill copies r into f until ctx ends.
 func fill(ctx context.Context, f io.Writer, r io.Reader) error {
-	buf, ok := buffers.Get().(*[128 << 10]byte)
+	buf, ok := buffers.Get().(*[512 << 10]byte)
 	if !ok {
-		buf = new([128 << 10]byte)
+		buf = new([512 << 10]byte)
 	}
 	defer buffers.Put(buf)
 	// Neither side may bring its own way of copying: it would not look at ctx.
