@@ -1,9 +1,11 @@
 package securesendtest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,7 +53,7 @@ func (s *suite) unexpected(err error, allowed ...error) bool {
 	return false
 }
 
-// told returns how many events of each kind there are, and acknowledges all.
+// kinds returns how many events of each kind there are, and acknowledges all.
 func (s *suite) kinds() map[securesend.EventKind]int {
 	s.Helper()
 	out := map[securesend.EventKind]int{}
@@ -66,11 +68,10 @@ func (s *suite) kinds() map[securesend.EventKind]int {
 	return out
 }
 
-// put2 stores a record for a race, beside the model that the race leaves behind.
-func (s *suite) prepare(r securesend.Record) securesend.Ref {
+// prepare stores a record for a race, beside the model that the race leaves behind.
+func (s *suite) prepare(r securesend.Record) {
 	s.Helper()
 	s.ok(s.stores[0].Put(s.Context(), r, s.stamp(securesend.EventCreated), s.now))
-	return r.Ref
 }
 
 // claims returns the Take of a racer.
@@ -94,7 +95,7 @@ func raceTake(s *suite) {
 				}
 				return
 			}
-			if string(got.Half) != string(r.Half) || string(got.Inline) != string(r.Inline) {
+			if !bytes.Equal(got.Half, r.Half) || !bytes.Equal(got.Inline, r.Inline) {
 				s.Error("the half is not what was stored")
 			}
 			won.Add(1)
@@ -112,7 +113,7 @@ func raceSameClaim(s *suite) {
 		s.prepare(r)
 		s.race(func(st securesend.SecretStore, _ int) {
 			got, err := st.Take(s.Context(), r.Ref, s.claims(r, 0), s.now)
-			if !s.unexpected(err) && string(got.Half) != string(r.Half) {
+			if !s.unexpected(err) && !bytes.Equal(got.Half, r.Half) {
 				s.Error("the half is not what was stored")
 			}
 		})
@@ -287,7 +288,7 @@ func raceSendCode(s *suite) {
 		s.prepare(r)
 		var sent atomic.Int32
 		s.race(func(st securesend.SecretStore, i int) {
-			c := s.code(r.Auth, fmt.Sprint(i))
+			c := s.code(r.Auth, strconv.Itoa(i))
 			c.Cooldown = 0
 			if i%2 == 0 {
 				c.Cooldown = time.Minute
@@ -389,7 +390,7 @@ func raceRenew(s *suite) {
 		s.prepare(r)
 		var won atomic.Int32
 		s.race(func(st securesend.SecretStore, i int) {
-			n := securesend.Renewal{KeyID: "k1", MAC: hash(fmt.Sprint(i)), Stamp: s.stamp(securesend.EventRenewed)}
+			n := securesend.Renewal{KeyID: "k1", MAC: hash(strconv.Itoa(i)), Stamp: s.stamp(securesend.EventRenewed)}
 			if _, err := st.Renew(s.Context(), r.Ref, 1, n, s.now); !s.unexpected(err, securesend.ErrConflict) {
 				won.Add(1)
 			}
@@ -404,7 +405,7 @@ func raceAdmit(s *suite) {
 		s.prepare(r)
 		var won atomic.Int32
 		s.race(func(st securesend.SecretStore, i int) {
-			a := securesend.Admission{Upload: hash(fmt.Sprint(i / 4)), Number: securesend.MACs{"k1": r.NumberMAC}, Stamp: s.seen(securesend.EventOpened)}
+			a := securesend.Admission{Upload: hash(strconv.Itoa(i / 4)), Number: securesend.MACs{"k1": r.NumberMAC}, Stamp: s.seen(securesend.EventOpened)}
 			if _, err := st.Admit(s.Context(), r.Ref, a, s.now); !s.unexpected(err, securesend.ErrOpening) {
 				won.Add(1)
 			}
@@ -420,7 +421,7 @@ func raceCommit(s *suite) {
 		var won atomic.Int32
 		s.race(func(st securesend.SecretStore, i int) {
 			c := s.content(r.Ref)
-			c.Inline = hash(fmt.Sprint(i / 8)) // eight repeat the same
+			c.Inline = hash(strconv.Itoa(i / 8)) // eight repeat the same
 			if _, err := st.Commit(s.Context(), r.Ref, c, s.now); !s.unexpected(err, securesend.ErrConflict) {
 				won.Add(1)
 			}

@@ -1,8 +1,8 @@
 package securesendtest
 
 import (
-	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -89,7 +89,10 @@ func (g *gambler) moves() {
 
 func (g *gambler) create() {
 	tenant := pick(g.r, contoso, contoso, fabrikam)
-	r := pick(g.r, g.fresh, g.fresh, g.fresh, g.draft, g.request)(tenant)
+	r := g.fresh(tenant)
+	if g.chance(40) {
+		r = pick(g.r, g.draft, g.request)(tenant)
+	}
 	r.Gate = pick(g.r, securesend.GateNumber, securesend.GateNumber, securesend.GateCode, securesend.GateNone, securesend.GateProof)
 	r.MaxViews, r.AfterView = pick(g.r, 1, 1, 2, 3), pick(g.r, 0, 0, 30*time.Second, 5*time.Minute)
 	r.MaxTries, r.MaxPassTries = 1+g.r.IntN(3), 1+g.r.IntN(3)
@@ -144,14 +147,14 @@ func (g *gambler) step() {
 	case n < 62:
 		g.ack(ref, g.claim(), auth) //nolint:errcheck // the same
 	case n < 68:
-		g.sendCode(ref, g.code(auth, fmt.Sprint(n))) //nolint:errcheck // the same
+		g.sendCode(ref, g.code(auth, strconv.Itoa(n))) //nolint:errcheck // the same
 	case n < 73:
 		version := int64(1)
 		if r := g.model.records[ref]; r != nil && g.chance(85) {
 			version = r.Version
 		}
 		g.renew(ref, version, securesend.Renewal{ //nolint:errcheck // the same
-			KeyID: pick(g.r, "k1", "k2"), MAC: hash(fmt.Sprint(n)), Sealed: []byte("sealed"), Stamp: g.stamp(securesend.EventRenewed),
+			KeyID: pick(g.r, "k1", "k2"), MAC: hash(strconv.Itoa(n)), Sealed: []byte("sealed"), Stamp: g.stamp(securesend.EventRenewed),
 		})
 	case n < 75:
 		g.revoke(ref) //nolint:errcheck // the same

@@ -13,7 +13,7 @@ import (
 // whole returns a record with every field set that a new one can have, also those that the service leaves alone.
 func (s *suite) whole() securesend.Record {
 	r := s.fresh(mspkit.TenantID("contoso ü/:{}"))
-	at := func(n time.Duration) time.Time { return s.now.Add(n*time.Hour + n*tick) }
+	at := func(hours int) time.Time { return s.now.Add(time.Duration(hours) * (time.Hour + tick)) }
 	r.Version, r.Purpose, r.Held = 7, "text \U0001f511 e\u0301", true
 	r.Sender, r.Subject = "jane\tö'\"\\%", "dana {1}\n"
 	r.Tries, r.CodeUntil, r.CodeSentAt, r.CodeSends, r.Renewals = 1, at(1), at(2), 3, 2
@@ -170,10 +170,10 @@ func admits(s *suite) {
 	s.is(err, securesend.ErrAuth)
 	_, err = s.admit(ref, by("upload", nil))
 	s.is(err, securesend.ErrNumber) // not given: not counted
-	r, err := s.admit(ref, by("upload", wrong()))
+	_, err = s.admit(ref, by("upload", wrong()))
 	s.is(err, securesend.ErrNumber)
 	s.equal(s.stat(ref).Tries, 1, "tries")
-	r, err = s.admit(ref, by("upload", s.number(ref)))
+	r, err := s.admit(ref, by("upload", s.number(ref)))
 	s.ok(err)
 	s.equal([]any{utc(r.OpenedAt), r.State, r.Version}, []any{s.now, securesend.StateDraft, int64(2)}, "who was admitted")
 	_, err = s.admit(ref, by("upload", nil)) // the same again is no change and needs no number

@@ -45,8 +45,9 @@ func (s *suite) expire(limit int) int {
 	}
 	s.equal(swept, n, "how many events Expire stored")
 	for _, r := range due {
-		s.stored(r.Ref)
+		s.kept(r.Ref)
 	}
+	s.told()
 	return n
 }
 
@@ -180,7 +181,8 @@ func (s *suite) rewrap(primary string, limit int, f func(securesend.Record) (hal
 	}
 	s.equal(n, stored, "how many Rewrap stored")
 	for _, r := range want {
-		s.stored(r.Ref)
+		s.kept(r.Ref)
 	}
+	s.told()
 	return n, err
 }
