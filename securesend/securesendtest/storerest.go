@@ -43,6 +43,15 @@ func counts(s *suite) {
 	s.limited(s.count(one), "one")
 	s.now = start.Add(time.Hour)
 	s.ok(s.count(two, all))
+
+	slow := securesend.Limit{Name: "slow", Key: "contoso/slow", Max: 2, Window: time.Hour}
+	s.ok(s.count(slow))
+	s.now = s.now.Add(30 * time.Minute)
+	s.ok(s.count(slow))
+	s.now = s.now.Add(30*time.Minute - tick)
+	s.limited(s.count(slow), "slow")
+	s.now = s.now.Add(tick)
+	s.ok(s.count(slow)) // a later count does not make the window longer
 }
 
 func countsBelowOne(s *suite) {
