@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,17 +75,15 @@ func ended() *securesend.Record {
 func twice(r *securesend.Record) { r.MaxViews = 2 }
 
 func kinds(stamps []securesend.Stamp) string {
-	out := ""
-	for i, s := range stamps {
-		if i > 0 {
-			out += " "
-		}
-		out += string(s.Kind)
+	var out []string
+	for _, s := range stamps {
+		kind := string(s.Kind)
 		if s.Kind == securesend.EventRefused || s.Kind == securesend.EventLocked {
-			out += ":" + s.Reason
+			kind += ":" + s.Reason
 		}
+		out = append(out, kind)
 	}
-	return out
+	return strings.Join(out, " ")
 }
 
 func take(claim, number string) securesend.Take {
@@ -373,6 +372,7 @@ func TestAck(t *testing.T) {
 			}
 			require.Equal(t, []int{1, 2}, stamps[0].Files)
 			require.Equal(t, t0.Add(tt.at), r.AckedAt)
+			require.Equal(t, before.Version+1, r.Version)
 			if r.State.Final() {
 				destroyed(t, r, t0.Add(tt.at))
 			} else {
@@ -398,6 +398,7 @@ func destroyed(t *testing.T, r securesend.Record, at time.Time) {
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	expired := func(r *securesend.Record) { r.ExpiresAt = t0.Add(lease) }
+	expires := func(r *securesend.Record) { r.ExpiresAt = t0.Add(swept) }
 	for _, tt := range []struct {
 		name   string
 		r      *securesend.Record
@@ -411,6 +412,7 @@ func TestSweep(t *testing.T) {
 		{"opening", opening(), swept, "lapsed", securesend.StateLapsed},
 		{"opening with views left", opening(twice), swept, "lapsed", securesend.StateReady},
 		{"opening with views left, expired", opening(twice, expired), swept, "lapsed", securesend.StateLapsed},
+		{"opening with views left, expiring then", opening(twice, expires), swept, "lapsed", securesend.StateLapsed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
