@@ -113,14 +113,16 @@ func (w *wire) serve(client net.Conn, server string) {
 
 // cutNext closes the connection once, in place of the answer that ends the next round trip: whatever the server did is
 // done, and the client does not learn of it.
-func (w *wire) cutNext() {
-	var once sync.Once
+func (w *wire) cutNext() { w.cutAfter(1) }
+
+// cutAfter is cutNext in place of the answer that ends the n-th round trip from now on.
+func (w *wire) cutAfter(n int64) {
+	var ended atomic.Int64
 	judge := func(message byte) fate {
-		what := pass
-		if message == readyForQuery {
-			once.Do(func() { what = cut })
+		if message == readyForQuery && ended.Add(1) == n {
+			return cut
 		}
-		return what
+		return pass
 	}
 	w.judge.Store(&judge)
 }
