@@ -49,9 +49,8 @@ func eachSendDatabase(t *testing.T, f func(t *testing.T, d database)) {
 func openSend(t testing.TB, d database) *sendsql.Store {
 	t.Helper()
 	db := d.open(t)
-	if d.dialect == sendsql.Postgres {
-		db.SetMaxOpenConns(8)
-	}
+	db.SetMaxOpenConns(8) // the server takes 100 connections, also from tests beside this one
+	db.SetMaxIdleConns(8)
 	store, err := sendsql.New(db, d.dialect, &sendsql.Options{Schema: d.schema})
 	require.NoError(t, err)
 	return store
