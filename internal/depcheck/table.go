@@ -124,7 +124,7 @@ var dependencies = []dependency{
 	{"github.com/pquerna/otp", []string{"internal/totp"}, "TOTP is one internal package"},
 	{"github.com/boombuler/barcode", []string{"internal/totp"}, "its QR code is what pquerna/otp draws with"},
 	{"github.com/go-webauthn/webauthn", []string{"entra/mfa"}, "passkeys are one leaf"},
-	{"github.com/redis/go-redis", []string{"*/redisstore/...", "examples/..."}, "Redis stores only"},
+	{"github.com/redis/go-redis", []string{"*/redisstore/...", "internal/redisx", "examples/..."}, "Redis stores and what they share"},
 	{"modernc.org/sqlite", []string{"examples/..."}, "stores take the host's *sql.DB: drivers are the host's choice"},
 	{"github.com/jackc/pgx", []string{"verify/sqlstore/pgwatch", "psa/riverqueue", "examples/..."}, "stores take the host's *sql.DB; only LISTEN and River need pgx itself"},
 	{"github.com/riverqueue/river", []string{"psa/riverqueue", "examples/..."}, "River is one leaf"},

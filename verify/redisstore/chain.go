@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/redisx"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -22,9 +23,9 @@ func (s *Store) Chain(ctx context.Context, tenant mspkit.TenantID, head int64, e
 	}
 	args := make([]string, 0, 4*len(events))
 	for _, e := range events {
-		args = append(args, seq(e.Seq), e.ID, number(e.Link.N), string(e.Link.Value))
+		args = append(args, seq(e.Seq), e.ID, redisx.Number(e.Link.N), string(e.Link.Value))
 	}
-	_, err := s.do(ctx, "chain", s.in(tenant, chainScript, string(tenant), number(head), rand.Text(), pack(args...)))
+	_, err := s.do(ctx, "chain", s.db.In(tenant, chainScript, string(tenant), redisx.Number(head), rand.Text(), redisx.Pack(args...)))
 	return err
 }
 
@@ -35,7 +36,7 @@ func (s *Store) Evidence(ctx context.Context, tenant mspkit.TenantID, after int6
 	after = min(max(after, 0), maxSeq)
 	for at := after; ; {
 		n := min(max(limit-len(out.Events), 0), scan)
-		a, err := s.do(ctx, "evidence", s.in(tenant, evidenceScript, string(tenant), seq(at), n))
+		a, err := s.do(ctx, "evidence", s.db.In(tenant, evidenceScript, string(tenant), seq(at), n))
 		if err != nil {
 			return verify.Evidence{}, err
 		}
@@ -57,15 +58,15 @@ func (s *Store) Evidence(ctx context.Context, tenant mspkit.TenantID, after int6
 	}
 }
 
-func decodeEvidence(a answer) (base, head verify.Link, events []verify.Event, err error) {
+func decodeEvidence(a redisx.Answer) (base, head verify.Link, events []verify.Event, err error) {
 	if len(a) < 5 {
-		return base, head, nil, errPacked
+		return base, head, nil, redisx.ErrPacked
 	}
-	var d reader
-	base = verify.Link{N: d.number(a[1]), Value: bytes(a[2])}
-	head = verify.Link{N: d.number(a[3]), Value: bytes(a[4])}
+	var d redisx.Reader
+	base = verify.Link{N: d.Number(a[1]), Value: redisx.Bytes(a[2])}
+	head = verify.Link{N: d.Number(a[3]), Value: redisx.Bytes(a[4])}
 	if events, err = decodeEvents(a[5:]); err == nil {
-		err = d.err
+		err = d.Err
 	}
 	return base, head, events, err
 }

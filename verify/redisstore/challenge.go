@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/mspkit/mspkit/internal/redisx"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -19,22 +20,22 @@ func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verif
 		return verify.Record{}, false, wrap("begin", err)
 	}
 	// From here on an error of Redis leaves open what happened, so what was counted stays counted.
-	a, err := s.run(ctx, s.in(r.Tenant, beginScript, encodeTime(now), s.channel(), encodeRecord(r, n.Idempotency),
-		pack(string(r.MAC), string(r.WordMAC)), n.Idempotency, n.Fingerprint, encodeStamp(n.Stamp), g.encode(limits, n.Stamp, now)))
+	a, err := s.db.Run(ctx, s.db.In(r.Tenant, beginScript, redisx.EncodeTime(now), s.channel(), encodeRecord(r, n.Idempotency),
+		redisx.Pack(string(r.MAC), string(r.WordMAC)), n.Idempotency, n.Fingerprint, encodeStamp(n.Stamp), g.encode(limits, n.Stamp, now)))
 	if err != nil {
 		return verify.Record{}, false, wrap("begin", err)
 	}
-	existing := a.at(0) == "existing"
-	if existing || a.at(0) != "ok" {
+	existing := a.At(0) == "existing"
+	if existing || a.At(0) != "ok" {
 		s.giveBack(ctx, g, limits, n.Stamp.ID)
 	}
-	if a.at(0) == "limited" {
+	if a.At(0) == "limited" {
 		return verify.Record{}, false, limited(a, limits, now)
 	}
-	if err := decided[a.at(0)]; err != nil {
+	if err := decided[a.At(0)]; err != nil {
 		return verify.Record{}, false, err
 	}
-	r, err = decodeRecord(a.at(1))
+	r, err = decodeRecord(a.At(1))
 	return r, existing, wrap("begin", err)
 }
 
@@ -44,35 +45,35 @@ func (s *Store) Renew(ctx context.Context, ref verify.Ref, version int64, n veri
 	if err != nil {
 		return verify.Record{}, wrap("renew", err)
 	}
-	a, err := s.run(ctx, s.on(renewScript, ref, n.Stamp, now, number(version), n.KeyID, pack(string(n.MAC), string(n.WordMAC)),
-		string(n.Sealed), number(n.MaxTries), encodeTime(n.ExpiresAt), flag(n.Send), g.encode(limits, n.Stamp, now)))
+	a, err := s.db.Run(ctx, s.on(renewScript, ref, n.Stamp, now, redisx.Number(version), n.KeyID, redisx.Pack(string(n.MAC), string(n.WordMAC)),
+		string(n.Sealed), redisx.Number(n.MaxTries), redisx.EncodeTime(n.ExpiresAt), redisx.Flag(n.Send), g.encode(limits, n.Stamp, now)))
 	if err != nil {
 		return verify.Record{}, wrap("renew", err)
 	}
-	if a.at(0) != "ok" {
+	if a.At(0) != "ok" {
 		s.giveBack(ctx, g, limits, n.Stamp.ID)
 	}
-	if a.at(0) == "limited" {
+	if a.At(0) == "limited" {
 		return verify.Record{}, limited(a, limits, now)
 	}
-	if err := decided[a.at(0)]; err != nil {
+	if err := decided[a.At(0)]; err != nil {
 		return verify.Record{}, err
 	}
-	r, err := decodeRecord(a.at(1))
+	r, err := decodeRecord(a.At(1))
 	return r, wrap("renew", err)
 }
 
 // Attempt implements [verify.Store].
 func (s *Store) Attempt(ctx context.Context, ref verify.Ref, t verify.Try, now time.Time) (verify.Record, verify.SubjectState, error) {
-	a, err := s.do(ctx, "attempt", s.on(attemptScript, ref, t.Stamp, now, string(t.Method), t.Technician, pack(t.Answerers...)))
+	a, err := s.do(ctx, "attempt", s.on(attemptScript, ref, t.Stamp, now, string(t.Method), t.Technician, redisx.Pack(t.Answerers...)))
 	if err != nil {
 		return verify.Record{}, verify.SubjectState{}, err
 	}
 	r, sub, err := decodeBoth(a)
-	if err == nil && a.at(4) != "" {
+	if err == nil && a.At(4) != "" {
 		var macs []string
-		if macs, err = unpack(a.at(4), 2); err == nil {
-			r.MAC, r.WordMAC = bytes(macs[0]), bytes(macs[1])
+		if macs, err = redisx.Unpack(a.At(4), 2); err == nil {
+			r.MAC, r.WordMAC = redisx.Bytes(macs[0]), redisx.Bytes(macs[1])
 		}
 	}
 	if err != nil {
@@ -83,13 +84,13 @@ func (s *Store) Attempt(ctx context.Context, ref verify.Ref, t verify.Try, now t
 
 // Finish implements [verify.Store]. Counts that are global are given back by DeleteExpired.
 func (s *Store) Finish(ctx context.Context, ref verify.Ref, version int64, o verify.Outcome, now time.Time) (verify.Record, error) {
-	return s.change(ctx, "finish", s.on(finishScript, ref, o.Stamp, now, number(version), string(o.State), encodeTime(o.ProofUntil),
-		encodeTime(o.FreezeUntil), encodeStamp(o.FreezeStamp)))
+	return s.change(ctx, "finish", s.on(finishScript, ref, o.Stamp, now, redisx.Number(version), string(o.State), redisx.EncodeTime(o.ProofUntil),
+		redisx.EncodeTime(o.FreezeUntil), encodeStamp(o.FreezeStamp)))
 }
 
 // Sent implements [verify.Store].
 func (s *Store) Sent(ctx context.Context, ref verify.Ref, receiptID string, status verify.DeliveryStatus, st verify.Stamp, now time.Time) error {
-	_, err := s.do(ctx, "sent", s.on(sentScript, ref, st, now, receiptID, number(status)))
+	_, err := s.do(ctx, "sent", s.on(sentScript, ref, st, now, receiptID, redisx.Number(status)))
 	return err
 }
 
@@ -121,7 +122,7 @@ func (s *Store) Redeem(ctx context.Context, ref verify.Ref, by string, st verify
 
 // Get implements [verify.Store].
 func (s *Store) Get(ctx context.Context, ref verify.Ref) (verify.Record, verify.SubjectState, error) {
-	a, err := s.do(ctx, "get", s.in(ref.Tenant, getScript, string(ref.Tenant), ref.ID))
+	a, err := s.do(ctx, "get", s.db.In(ref.Tenant, getScript, string(ref.Tenant), ref.ID))
 	if err != nil {
 		return verify.Record{}, verify.SubjectState{}, err
 	}
@@ -134,22 +135,22 @@ const scan = 200
 
 // List implements [verify.Store]. It reads in steps, so what changes meanwhile may be missing.
 func (s *Store) List(ctx context.Context, q verify.Query) ([]verify.Record, error) {
-	index, technician, open := "la"+keyed(string(q.Tenant)), "", ""
+	index, technician, open := "la"+redisx.Keyed(string(q.Tenant)), "", ""
 	switch {
 	case q.Subject != "":
-		index, technician = "ls"+keyed(string(q.Tenant))+keyed(q.Subject), q.Technician
+		index, technician = "ls"+redisx.Keyed(string(q.Tenant))+redisx.Keyed(q.Subject), q.Technician
 	case !q.OpenAt.IsZero():
-		index, technician = "lo"+keyed(string(q.Tenant)), q.Technician
+		index, technician = "lo"+redisx.Keyed(string(q.Tenant)), q.Technician
 	case q.Technician != "":
-		index = "lt" + keyed(string(q.Tenant)) + keyed(q.Technician)
+		index = "lt" + redisx.Keyed(string(q.Tenant)) + redisx.Keyed(q.Technician)
 	}
 	if !q.OpenAt.IsZero() {
-		open = encodeTime(q.OpenAt)
+		open = redisx.EncodeTime(q.OpenAt)
 	}
 	var out []verify.Record
 	from := ""
 	for len(out) < q.Capped() {
-		a, err := s.do(ctx, "list", s.in(q.Tenant, listScript, string(q.Tenant), index, from, q.Capped()-len(out), scan, technician, open))
+		a, err := s.do(ctx, "list", s.db.In(q.Tenant, listScript, string(q.Tenant), index, from, q.Capped()-len(out), scan, technician, open))
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +161,7 @@ func (s *Store) List(ctx context.Context, q verify.Query) ([]verify.Record, erro
 			}
 			out = append(out, r)
 		}
-		if from = a.at(1); from == "" {
+		if from = a.At(1); from == "" {
 			break
 		}
 	}
@@ -168,29 +169,26 @@ func (s *Store) List(ctx context.Context, q verify.Query) ([]verify.Record, erro
 }
 
 // on returns a script that works on one record; lua/record.lua reads what is given first.
-func (s *Store) on(script *redis.Script, ref verify.Ref, st verify.Stamp, now time.Time, args ...any) call {
-	return s.in(ref.Tenant, script, append([]any{encodeTime(now), s.channel(), string(ref.Tenant), ref.ID, encodeStamp(st)}, args...)...)
+func (s *Store) on(script *redis.Script, ref verify.Ref, st verify.Stamp, now time.Time, args ...any) redisx.Call {
+	return s.db.In(ref.Tenant, script, append([]any{redisx.EncodeTime(now), s.channel(), string(ref.Tenant), ref.ID, encodeStamp(st)}, args...)...)
 }
 
 // change runs a script that returns the record as it is afterwards.
-func (s *Store) change(ctx context.Context, verb string, c call) (verify.Record, error) {
+func (s *Store) change(ctx context.Context, verb string, c redisx.Call) (verify.Record, error) {
 	a, err := s.do(ctx, verb, c)
 	if err != nil {
 		return verify.Record{}, err
 	}
-	r, err := decodeRecord(a.at(1))
+	r, err := decodeRecord(a.At(1))
 	return r, wrap(verb, err)
 }
 
 // decodeBoth reads a record and what is kept of its subject.
-func decodeBoth(a answer) (verify.Record, verify.SubjectState, error) {
-	r, err := decodeRecord(a.at(1))
+func decodeBoth(a redisx.Answer) (verify.Record, verify.SubjectState, error) {
+	r, err := decodeRecord(a.At(1))
 	if err != nil {
 		return verify.Record{}, verify.SubjectState{}, err
 	}
-	sub, err := decodeSubject(a.at(2), a.at(3))
+	sub, err := decodeSubject(a.At(2), a.At(3))
 	return r, sub, err
 }
-
-// keyed is the function of that name in lua/shard.lua.
-func keyed(s string) string { return number(len(s)) + ":" + s + ":" }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/redisx"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -14,12 +15,12 @@ func (s *Store) Enqueue(ctx context.Context, q verify.Queued, limits []verify.Li
 	if err != nil {
 		return wrap("enqueue", err)
 	}
-	a, err := s.run(ctx, s.in(q.Tenant, enqueueScript, encodeTime(now), string(q.Tenant), q.ID, string(q.Sealed), q.Attempts,
-		encodeTime(q.At), encodeTime(q.Due), g.encode(limits, verify.Stamp{}, now)))
+	a, err := s.db.Run(ctx, s.db.In(q.Tenant, enqueueScript, redisx.EncodeTime(now), string(q.Tenant), q.ID, string(q.Sealed), q.Attempts,
+		redisx.EncodeTime(q.At), redisx.EncodeTime(q.Due), g.encode(limits, verify.Stamp{}, now)))
 	if err != nil {
 		return wrap("enqueue", err)
 	}
-	if a.at(0) == "limited" {
+	if a.At(0) == "limited" {
 		s.giveBack(ctx, g, limits, q.ID)
 		return limited(a, limits, now)
 	}
@@ -28,26 +29,26 @@ func (s *Store) Enqueue(ctx context.Context, q verify.Queued, limits []verify.Li
 
 // Due implements [verify.Store]. Where it fails in the middle, what it has leased comes again after the lease.
 func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]verify.Queued, error) {
-	at, until := encodeTime(now), encodeTime(now.Add(lease))
-	counts, err := s.peek(ctx, span{"[q", "(q" + at + "~"})
+	at, until := redisx.EncodeTime(now), redisx.EncodeTime(now.Add(lease))
+	counts, err := s.db.Peek(ctx, redisx.Span{From: "[q", To: "(q" + at + "~"})
 	if err != nil {
 		return nil, wrap("due", err)
 	}
 	var out []verify.Queued
-	_, err = s.sweep(ctx, limit, counts[0], func(i, n int) call {
-		return call{dueScript, s.shards[i].keys, []any{at, until, n}}
-	}, func(_ int, a answer) (int, error) {
+	_, err = s.db.Sweep(ctx, limit, counts[0], func(i, n int) redisx.Call {
+		return redisx.Call{Script: dueScript, Keys: s.db.Keys(i), Args: []any{at, until, n}}
+	}, func(_ int, a redisx.Answer) (int, error) {
 		for _, packed := range a[1:] {
-			f, err := unpack(packed, 7)
+			f, err := redisx.Unpack(packed, 7)
 			if err != nil {
 				return 0, err
 			}
-			var d reader
+			var d redisx.Reader
 			q := verify.Queued{
-				Tenant: mspkit.TenantID(f[0]), ID: f[1], Sealed: bytes(f[2]), Attempts: int(d.number(f[3])), At: d.time(f[4]), Due: d.time(f[5]),
+				Tenant: mspkit.TenantID(f[0]), ID: f[1], Sealed: redisx.Bytes(f[2]), Attempts: int(d.Number(f[3])), At: d.Time(f[4]), Due: d.Time(f[5]),
 			}
-			if d.err != nil {
-				return 0, d.err
+			if d.Err != nil {
+				return 0, d.Err
 			}
 			out = append(out, q)
 		}
@@ -58,6 +59,6 @@ func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, lim
 
 // Done implements [verify.Store].
 func (s *Store) Done(ctx context.Context, tenant mspkit.TenantID, id string) error {
-	_, err := s.do(ctx, "done", s.in(tenant, doneScript, string(tenant), id))
+	_, err := s.do(ctx, "done", s.db.In(tenant, doneScript, string(tenant), id))
 	return err
 }

@@ -8,12 +8,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/redisx"
 	"github.com/mspkit/mspkit/verify"
 )
 
 // Events implements [verify.Store]. It takes the shards evenly, and within one the tenant first whose first event waits longest.
 func (s *Store) Events(ctx context.Context, q verify.EventQuery) ([]verify.Event, error) {
-	tails, err := s.tails(ctx, "u", "U", q.Limit, q.Skip, s.handed.note)
+	tails, err := s.tails(ctx, "u", "U", q.Limit, q.Skip, s.handed.Note)
 	if err != nil {
 		return nil, wrap("events", err)
 	}
@@ -38,21 +39,21 @@ type position struct {
 
 // tails returns up to limit events of an index, those of each tenant in their order.
 func (s *Store) tails(ctx context.Context, index, heads string, limit int, skip []mspkit.TenantID, note func(id string, shard int)) ([]verify.Tail, error) {
-	counts, err := s.peek(ctx, all(index))
+	counts, err := s.db.Peek(ctx, redisx.All(index))
 	if err != nil {
 		return nil, err
 	}
-	at := make([]position, len(s.shards))
+	at := make([]position, s.db.Len())
 	for _, t := range skip {
-		p := &at[s.place(t)]
+		p := &at[s.db.Place(string(t))]
 		p.skip = append(p.skip, string(t))
 	}
 	var out []verify.Tail
 	known := map[mspkit.TenantID]int{}
-	_, err = s.sweep(ctx, limit, counts[0], func(i, n int) call {
+	_, err = s.db.Sweep(ctx, limit, counts[0], func(i, n int) redisx.Call {
 		p := at[i]
-		return call{tailScript, s.shards[i].keys, append([]any{index, heads, n, p.tenant, p.after}, p.skip...)}
-	}, func(i int, a answer) (int, error) {
+		return redisx.Call{Script: tailScript, Keys: s.db.Keys(i), Args: append([]any{index, heads, n, p.tenant, p.after}, p.skip...)}
+	}, func(i int, a redisx.Answer) (int, error) {
 		got := 0
 		for rest := []string(a[1:]); len(rest) > 0; {
 			t, events, err := tail(&rest)
@@ -85,13 +86,13 @@ func (s *Store) tails(ctx context.Context, index, heads string, limit int, skip 
 func tail(rest *[]string) (verify.Tail, []verify.Event, error) {
 	a := *rest
 	if len(a) < 5 {
-		return verify.Tail{}, nil, errPacked
+		return verify.Tail{}, nil, redisx.ErrPacked
 	}
-	var d reader
-	t := verify.Tail{Tenant: mspkit.TenantID(a[0]), Head: verify.Link{N: d.number(a[1]), Value: bytes(a[2])}}
-	n := int(d.number(a[3]))
-	if d.err != nil || n < 1 || n > len(a)-4 {
-		return verify.Tail{}, nil, errPacked
+	var d redisx.Reader
+	t := verify.Tail{Tenant: mspkit.TenantID(a[0]), Head: verify.Link{N: d.Number(a[1]), Value: redisx.Bytes(a[2])}}
+	n := int(d.Number(a[3]))
+	if d.Err != nil || n < 1 || n > len(a)-4 {
+		return verify.Tail{}, nil, redisx.ErrPacked
 	}
 	events, err := decodeEvents(a[4 : 4+n])
 	*rest = a[4+n:]
@@ -115,8 +116,8 @@ const maxSeq = 9_999_999_999_999_999
 
 // seq returns the number of an event as it stands in the indexes, 0 to maxSeq.
 func seq(n int64) string {
-	digits := number(n)
-	return never[4+len(digits):] + digits
+	digits := redisx.Number(n)
+	return redisx.Never[4+len(digits):] + digits
 }
 
 // ackAtOnce is how many events one script acknowledges.
@@ -124,42 +125,42 @@ const ackAtOnce = 200
 
 // Ack implements [verify.Store]. The events of one shard are acknowledged together, up to 200.
 func (s *Store) Ack(ctx context.Context, ids []string) error {
-	var calls []call
-	for i, part := range s.handed.take(ids, len(s.shards)) {
+	var calls []redisx.Call
+	for i, part := range s.handed.Take(ids, s.db.Len()) {
 		for few := range slices.Chunk(part, ackAtOnce) {
 			args := make([]any, len(few))
 			for k, id := range few {
 				args[k] = id
 			}
-			calls = append(calls, call{ackScript, s.shards[i].keys, args})
+			calls = append(calls, redisx.Call{Script: ackScript, Keys: s.db.Keys(i), Args: args})
 		}
 	}
-	_, err := s.runAll(ctx, calls)
+	_, err := s.db.RunAll(ctx, calls)
 	return wrap("ack", err)
 }
 
 // Expire implements [verify.Store]. Each challenge ends together with its event.
 func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, error) {
-	at := encodeTime(now)
-	counts, err := s.peek(ctx, span{"[e", "(e" + at + "~"})
+	at := redisx.EncodeTime(now)
+	counts, err := s.db.Peek(ctx, redisx.Span{From: "[e", To: "(e" + at + "~"})
 	if err != nil {
 		return 0, wrap("expire", err)
 	}
-	n, err := s.sweep(ctx, limit, counts[0], func(i, n int) call {
+	n, err := s.db.Sweep(ctx, limit, counts[0], func(i, n int) redisx.Call {
 		ids := make([]string, n)
 		for k := range ids {
 			ids[k] = verify.NewEventID()
 		}
-		return call{expireScript, s.shards[i].keys, []any{at, s.channel(), pack(ids...)}}
-	}, howMany)
+		return redisx.Call{Script: expireScript, Keys: s.db.Keys(i), Args: []any{at, s.channel(), redisx.Pack(ids...)}}
+	}, redisx.HowMany)
 	return n, wrap("expire", err)
 }
 
 // DeleteExpired implements [verify.Store]. Each thing is deleted as a whole. Counters of global limits are deleted by Redis, an
 // hour after their end.
 func (s *Store) DeleteExpired(ctx context.Context, challenges, events, now time.Time, limit int) (int, error) {
-	ended, handed, at, once := encodeTime(challenges), encodeTime(events), encodeTime(now), encodeTime(now.Add(-memory))
-	counts, err := s.peek(ctx, span{"[d", "(d" + ended}, span{"[g", "(g" + handed}, span{"[c", "(c" + at + "~"}, span{"[o", "(o" + once}, span{"[z", "({"})
+	ended, handed, at, once := redisx.EncodeTime(challenges), redisx.EncodeTime(events), redisx.EncodeTime(now), redisx.EncodeTime(now.Add(-memory))
+	counts, err := s.db.Peek(ctx, redisx.Span{From: "[d", To: "(d" + ended}, redisx.Span{From: "[g", To: "(g" + handed}, redisx.Span{From: "[c", To: "(c" + at + "~"}, redisx.Span{From: "[o", To: "(o" + once}, redisx.Span{From: "[z", To: "({"})
 	if err != nil {
 		return 0, wrap("delete expired", err)
 	}
@@ -173,24 +174,17 @@ func (s *Store) DeleteExpired(ctx context.Context, challenges, events, now time.
 		script *redis.Script
 		until  string
 	}{{dropEndedScript, ended}, {dropEventsScript, handed}, {dropCountersScript, at}} {
-		n, err := s.sweep(ctx, limit, counts[i], func(i, n int) call {
-			return call{drop.script, s.shards[i].keys, []any{drop.until, n}}
-		}, howMany)
+		n, err := s.db.Sweep(ctx, limit, counts[i], func(i, n int) redisx.Call {
+			return redisx.Call{Script: drop.script, Keys: s.db.Keys(i), Args: []any{drop.until, n}}
+		}, redisx.HowMany)
 		if total += n; err != nil {
 			return total, wrap("delete expired", err)
 		}
 	}
-	if _, err = s.sweep(ctx, limit, counts[3], func(i, n int) call {
-		return call{dropOnceScript, s.shards[i].keys, []any{once, n}}
-	}, howMany); err == nil {
+	if _, err = s.db.Sweep(ctx, limit, counts[3], func(i, n int) redisx.Call {
+		return redisx.Call{Script: dropOnceScript, Keys: s.db.Keys(i), Args: []any{once, n}}
+	}, redisx.HowMany); err == nil {
 		err = s.refund(ctx, counts[4])
 	}
 	return total, wrap("delete expired", err)
-}
-
-// howMany reads the answer of a script that says how many it did.
-func howMany(_ int, a answer) (int, error) {
-	var d reader
-	n := d.number(a.at(1))
-	return int(n), d.err
 }

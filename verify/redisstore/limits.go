@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/redisx"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -30,7 +31,7 @@ type window struct {
 
 // groupKeys returns the keys of the counters of a group and of the memory of a call. On a cluster both are on one machine.
 func (s *Store) groupKeys(group, call string) []string {
-	tag := "{" + s.prefix + ":" + group + "}"
+	tag := "{" + s.db.Space() + ":" + group + "}"
 	return []string{tag + ":c", tag + ":t:" + call}
 }
 
@@ -61,29 +62,29 @@ func (s *Store) countGlobal(ctx context.Context, limits []verify.Limit, id strin
 	if err != nil || len(places) == 0 {
 		return global{}, err
 	}
-	args := []any{encodeTime(now), memory.Milliseconds()}
+	args := []any{redisx.EncodeTime(now), memory.Milliseconds()}
 	for _, i := range places {
 		l := limits[i]
 		_, name := cutLast(l.Key)
-		args = append(args, name, l.Max, encodeTime(now.Add(l.Window)), l.Window.Milliseconds())
+		args = append(args, name, l.Max, redisx.EncodeTime(now.Add(l.Window)), l.Window.Milliseconds())
 	}
-	a, err := s.run(ctx, call{countGlobalScript, s.groupKeys(group, id), args})
+	a, err := s.db.Run(ctx, redisx.Call{Script: countGlobalScript, Keys: s.groupKeys(group, id), Args: args})
 	if err != nil {
 		return global{}, err
 	}
 	g := global{group: group}
-	if a.at(0) == "limited" {
-		var d reader
-		n := d.number(a.at(1))
-		if d.err != nil || n < 0 || int(n) >= len(places) {
-			return global{}, errPacked
+	if a.At(0) == "limited" {
+		var d redisx.Reader
+		n := d.Number(a.At(1))
+		if d.Err != nil || n < 0 || int(n) >= len(places) {
+			return global{}, redisx.ErrPacked
 		}
-		g.refused, g.place, g.end = true, places[n], a.at(2)
+		g.refused, g.place, g.end = true, places[n], a.At(2)
 		return g, nil
 	}
 	g.counted = map[int]window{}
 	for k, i := range places {
-		g.counted[i] = window{a.at(1 + 2*k), a.at(2+2*k) != ""}
+		g.counted[i] = window{a.At(1 + 2*k), a.At(2+2*k) != ""}
 	}
 	return g, nil
 }
@@ -93,13 +94,13 @@ func (s *Store) giveBack(ctx context.Context, g global, limits []verify.Limit, i
 	if len(g.counted) == 0 {
 		return
 	}
-	args := []any{memory.Milliseconds(), flag(true)}
+	args := []any{memory.Milliseconds(), redisx.Flag(true)}
 	for i, w := range g.counted {
 		_, name := cutLast(limits[i].Key)
 		args = append(args, name, w.end)
 	}
-	if _, err := s.run(ctx, call{giveBackScript, s.groupKeys(g.group, id+"-back"), args}); err != nil {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "redisstore: a count of what was refused could not be taken back", slog.Any("error", err))
+	if _, err := s.db.Run(ctx, redisx.Call{Script: giveBackScript, Keys: s.groupKeys(g.group, id+"-back"), Args: args}); err != nil {
+		s.db.Log().LogAttrs(ctx, slog.LevelWarn, "redisstore: a count of what was refused could not be taken back", slog.Any("error", err))
 	}
 }
 
@@ -107,9 +108,9 @@ func (s *Store) giveBack(ctx context.Context, g global, limits []verify.Limit, i
 func (g global) encode(limits []verify.Limit, st verify.Stamp, now time.Time) string {
 	out := make([]string, 0, 7*len(limits))
 	for i, l := range limits {
-		where, end, reached := "t", encodeTime(now.Add(l.Window)), ""
+		where, end, reached := "t", redisx.EncodeTime(now.Add(l.Window)), ""
 		if l.Global {
-			where, end, reached = "g", g.counted[i].end, flag(g.counted[i].reached)
+			where, end, reached = "g", g.counted[i].end, redisx.Flag(g.counted[i].reached)
 		}
 		if g.refused && i == g.place {
 			where, end = "x", g.end
@@ -118,31 +119,33 @@ func (g global) encode(limits []verify.Limit, st verify.Stamp, now time.Time) st
 		if l.Alert {
 			alert = encodeStamp(l.Reached(st, i))
 		}
-		out = append(out, where, l.Key, number(l.Max), end, flag(l.Refund), alert, reached)
+		out = append(out, where, l.Key, redisx.Number(l.Max), end, redisx.Flag(l.Refund), alert, reached)
 	}
-	return pack(out...)
+	return redisx.Pack(out...)
 }
 
 // refund gives back the global counts of challenges that were confirmed: each at most once, and none where this process
 // dies meanwhile.
 func (s *Store) refund(ctx context.Context, waiting []int) error {
-	var calls []call
-	_, err := s.sweep(ctx, wave, waiting,
-		func(i, n int) call { return call{popRefundsScript, s.shards[i].keys, []any{n}} },
-		func(_ int, a answer) (int, error) {
+	var calls []redisx.Call
+	_, err := s.db.Sweep(ctx, redisx.Wave, waiting,
+		func(i, n int) redisx.Call {
+			return redisx.Call{Script: popRefundsScript, Keys: s.db.Keys(i), Args: []any{n}}
+		},
+		func(_ int, a redisx.Answer) (int, error) {
 			for _, packed := range a[1:] {
-				f, err := unpack(packed, 3) // an id of its own, the key, the end of the window
+				f, err := redisx.Unpack(packed, 3) // an id of its own, the key, the end of the window
 				if err != nil {
 					return 0, err
 				}
 				group, name := cutLast(f[1])
-				calls = append(calls, call{giveBackScript, s.groupKeys(group, f[0]), []any{memory.Milliseconds(), flag(false), name, f[2]}})
+				calls = append(calls, redisx.Call{Script: giveBackScript, Keys: s.groupKeys(group, f[0]), Args: []any{memory.Milliseconds(), redisx.Flag(false), name, f[2]}})
 			}
 			return len(a) - 1, nil
 		})
 	if err != nil {
 		return err
 	}
-	_, err = s.runAll(ctx, calls)
+	_, err = s.db.RunAll(ctx, calls)
 	return err
 }

@@ -5,16 +5,17 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/redisx"
 	"github.com/mspkit/mspkit/verify"
 )
 
 // Subject implements [verify.Store].
 func (s *Store) Subject(ctx context.Context, tenant mspkit.TenantID, subject string) (verify.SubjectState, error) {
-	a, err := s.do(ctx, "subject", s.in(tenant, subjectScript, string(tenant), subject))
+	a, err := s.do(ctx, "subject", s.db.In(tenant, subjectScript, string(tenant), subject))
 	if err != nil {
 		return verify.SubjectState{}, err
 	}
-	sub, err := decodeSubject(a.at(1), a.at(2))
+	sub, err := decodeSubject(a.At(1), a.At(2))
 	return sub, wrap("subject", err)
 }
 
@@ -22,9 +23,9 @@ func (s *Store) Subject(ctx context.Context, tenant mspkit.TenantID, subject str
 func (s *Store) ChangeSubject(ctx context.Context, tenant mspkit.TenantID, subject string, c verify.SubjectChange, now time.Time) error {
 	frozen := ""
 	if c.FrozenUntil != nil {
-		frozen = encodeTime(*c.FrozenUntil)
+		frozen = redisx.EncodeTime(*c.FrozenUntil)
 	}
-	_, err := s.do(ctx, "change subject", s.in(tenant, changeSubjectScript, encodeTime(now), s.channel(), string(tenant), subject,
-		encodeStamp(c.Stamp), frozen, flag(c.Unlock)))
+	_, err := s.do(ctx, "change subject", s.db.In(tenant, changeSubjectScript, redisx.EncodeTime(now), s.channel(), string(tenant), subject,
+		encodeStamp(c.Stamp), frozen, redisx.Flag(c.Unlock)))
 	return err
 }

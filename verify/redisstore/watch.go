@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/mspkit/mspkit/internal/redisx"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -43,7 +44,7 @@ func (s *Store) Watch(ctx context.Context, ref verify.Ref) iter.Seq2[verify.Reco
 			}
 			return
 		}
-		heard, leave := s.watch.join(s, keyed(string(ref.Tenant))+r.Subject)
+		heard, leave := s.watch.join(s, redisx.Keyed(string(ref.Tenant))+r.Subject)
 		defer leave()
 		pause, same := pollFirst, false
 		for {
@@ -159,7 +160,7 @@ func (w *watch) listen(ctx context.Context, s *Store) {
 
 // subscribed hears one connection to its end and reports whether it ever worked.
 func (w *watch) subscribed(ctx context.Context, s *Store) (worked bool) {
-	p := s.client.Subscribe(ctx, s.channel())
+	p := s.db.Client().Subscribe(ctx, s.channel())
 	defer p.Close() //nolint:errcheck // there is nothing to be saved
 	stop := context.AfterFunc(ctx, func() { _ = p.Close() })
 	defer stop()

@@ -1,4 +1,4 @@
-package redisstore
+package redisx
 
 import (
 	"maps"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSettingsUnderWhichAProofCouldComeBackAreFound(t *testing.T) {
+func TestSettingsUnderWhichAnEarlierStateCouldComeBackAreFound(t *testing.T) {
 	t.Parallel()
 	plain := settings{
 		"appendonly": "no", "appendfsync": "everysec", "no-appendfsync-on-rewrite": "no", "save": "", "maxmemory": "0",

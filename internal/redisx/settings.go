@@ -1,4 +1,4 @@
-package redisstore
+package redisx
 
 import (
 	"context"
@@ -45,7 +45,7 @@ func (c settings) faults() []string {
 }
 
 // checkServers reads the settings of every master and refuses unsafe ones unless they are accepted.
-func (s *Store) checkServers(ctx context.Context, accept bool) error {
+func (s *Shards) checkServers(ctx context.Context, o Options) error {
 	var mu sync.Mutex
 	var errs []error
 	check := func(ctx context.Context, where string, c redis.Cmdable) error {
@@ -76,11 +76,11 @@ func (s *Store) checkServers(ctx context.Context, accept bool) error {
 	default:
 		err = check(ctx, "the server", c)
 	}
-	if err != nil || !accept {
+	if err != nil || !o.AcceptLostWrites {
 		return errors.Join(append([]error{err}, errs...)...)
 	}
 	for _, e := range errs {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "redisstore: what was redeemed may be redeemed again after a crash, as AcceptLostWrites allows", slog.Any("error", e))
+		s.log.LogAttrs(ctx, slog.LevelWarn, "a crash may undo what was acknowledged, as AcceptLostWrites allows", slog.String("store", o.Store), slog.String("risk", o.Risk), slog.Any("error", e))
 	}
 	return nil
 }
