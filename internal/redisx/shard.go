@@ -140,12 +140,17 @@ const (
 // script that does up to n in a shard, and took reads its answer and returns how many it did. It goes on until limit is
 // reached or every shard has done less than it was asked to.
 func (s *Shards) Sweep(ctx context.Context, limit int, counts []int, ask func(shard, n int) Call, took func(shard int, a Answer) (int, error)) (int, error) {
+	return s.SweepBy(ctx, Wave, limit, counts, ask, took)
+}
+
+// SweepBy is Sweep for what is so quick that more than [Wave] may be done in one round trip.
+func (s *Shards) SweepBy(ctx context.Context, wave, limit int, counts []int, ask func(shard, n int) Call, took func(shard int, a Answer) (int, error)) (int, error) {
 	left := append([]int(nil), counts...)
 	total := 0
 	for total < limit {
 		var calls []Call
 		var shards []int
-		quotas := share(min(limit-total, Wave), s.some(left))
+		quotas := share(min(limit-total, wave), s.some(left))
 		for i, n := range quotas {
 			if n > 0 {
 				calls, shards = append(calls, ask(i, n)), append(shards, i)

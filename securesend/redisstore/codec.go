@@ -101,13 +101,13 @@ func encodeEvent(r *securesend.Record, what string, s securesend.Stamp, now time
 // seqDigits is how many digits the number of an event has.
 const seqDigits = 16
 
-// decodeEvent reads an event, before which its tenant and number stand.
-func decodeEvent(stored string) (securesend.Event, error) {
-	tenant, rest, err := cutKeyed(stored)
-	if err != nil || len(rest) < seqDigits {
+// decodeEvent reads an event, which is found by its tenant and number.
+func decodeEvent(at, packed string) (securesend.Event, error) {
+	tenant, seq, err := cutKeyed(at)
+	if err != nil || len(seq) != seqDigits {
 		return securesend.Event{}, fmt.Errorf("event: %w", redisx.ErrPacked)
 	}
-	f, err := redisx.Unpack(rest[seqDigits:], eventFields)
+	f, err := redisx.Unpack(packed, eventFields)
 	if err != nil {
 		return securesend.Event{}, fmt.Errorf("event: %w", err)
 	}
@@ -126,7 +126,7 @@ func decodeEvent(stored string) (securesend.Event, error) {
 		s.Files = append(s.Files, int(n))
 	}
 	e := r.Event(s, d.Time(f[2]))
-	if e.Seq = d.Number(rest[:seqDigits]); d.Err != nil {
+	if e.Seq = d.Number(seq); d.Err != nil {
 		return securesend.Event{}, fmt.Errorf("event: %w", d.Err)
 	}
 	return e, nil

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/mspkit/mspkit/internal/redisx"
@@ -15,11 +14,19 @@ type position struct {
 	skip          []any
 }
 
+// readAtOnce is how many events one round trip reads at most; that takes less than a millisecond.
+const readAtOnce = 256
+
 // Events implements [securesend.SecretStore]. It takes the shards evenly, and within one the tenant first whose first event waits longest.
 func (s *Store) Events(ctx context.Context, q securesend.EventQuery) ([]securesend.Event, error) {
-	counts, err := s.db.Peek(ctx, redisx.All("u"))
+	counts, err := s.db.Peek(ctx, redisx.All("U"))
 	if err != nil {
 		return nil, wrap("events", err)
+	}
+	for i, n := range counts[0] {
+		if n > 0 { // that many tenants have something, each perhaps more than one event
+			counts[0][i] = max(q.Limit, 0)
+		}
 	}
 	at := make([]position, s.db.Len())
 	for _, t := range q.Skip {
@@ -27,12 +34,13 @@ func (s *Store) Events(ctx context.Context, q securesend.EventQuery) ([]securese
 		p.skip = append(p.skip, keyed(t))
 	}
 	var out []securesend.Event
-	_, err = s.db.Sweep(ctx, q.Limit, counts[0], func(i, n int) redisx.Call {
+	_, err = s.db.SweepBy(ctx, readAtOnce, q.Limit, counts[0], func(i, n int) redisx.Call {
 		p := at[i]
 		return redisx.Call{Script: tailScript, Keys: s.db.Keys(i), Args: append([]any{n, p.tenant, p.after}, p.skip...)}
 	}, func(i int, a redisx.Answer) (int, error) {
-		for _, stored := range a[1:] {
-			e, err := decodeEvent(stored)
+		got := a[1:]
+		for k := 0; k+1 < len(got); k += 2 {
+			e, err := decodeEvent(got[k], got[k+1])
 			if err != nil {
 				return 0, err
 			}
@@ -42,9 +50,9 @@ func (s *Store) Events(ctx context.Context, q securesend.EventQuery) ([]securese
 			if p.tenant != "" && p.tenant != keyed(e.Tenant) {
 				p.skip = append(p.skip, p.tenant)
 			}
-			p.tenant, p.after = keyed(e.Tenant), fmt.Sprintf("%0*d%s", seqDigits, e.Seq, e.ID)
+			p.tenant, p.after = keyed(e.Tenant), redisx.Number(e.Seq)
 		}
-		return len(a) - 1, nil
+		return len(got) / 2, nil
 	})
 	return out, wrap("events", err)
 }

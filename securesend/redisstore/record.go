@@ -18,20 +18,24 @@ func (s *Store) Put(ctx context.Context, r securesend.Record, st securesend.Stam
 	if err := r.Storable(now); err != nil {
 		return err
 	}
-	r.Version = 1
-	what, call := encodeWhat(&r), token()
-	args := []any{
-		keyed(r.Tenant), r.ID, call, st.ID, encodeEvent(&r, what, st, now), encodeRecord(&r, what, call+"ok"),
-		redisx.Pack(string(r.Half), string(r.NumberMAC), string(r.PassMAC)), r.Inline,
-	}
-	for _, m := range members(&r) {
-		args = append(args, m)
-	}
-	a, err := s.db.Run(ctx, s.db.In(r.Tenant, putScript, args...))
+	a, err := s.db.Run(ctx, s.putCall(r, st, now))
 	if err != nil {
 		return wrap("put", err)
 	}
 	return decided[a.At(0)]
+}
+
+func (s *Store) putCall(r securesend.Record, st securesend.Stamp, now time.Time) redisx.Call {
+	r.Version = 1
+	what, call := encodeWhat(&r), token()
+	args := []any{
+		keyed(r.Tenant), r.ID, call, st.ID, encodeEvent(&r, what, st, now), encodeRecord(&r, what, call+"ok"),
+		redisx.Pack(string(r.Half), string(r.NumberMAC), string(r.PassMAC)), r.Inline, redisx.EncodeTime(now),
+	}
+	for _, m := range members(&r) {
+		args = append(args, m)
+	}
+	return s.db.In(r.Tenant, putScript, args...)
 }
 
 // Commit implements [securesend.SecretStore].
@@ -57,12 +61,15 @@ func (s *Store) Open(ctx context.Context, ref securesend.Ref, auth []byte, st se
 
 // Take implements [securesend.SecretStore].
 func (s *Store) Take(ctx context.Context, ref securesend.Ref, t securesend.Take, now time.Time) (securesend.Record, error) {
-	r, a, err := s.step(ctx, "take", s.on(takeScript, ref, encodeStamp(t.Stamp), now, t.Claim, t.Auth, encodeMACs(t.Number), encodeMACs(t.Pass),
-		redisx.Flag(t.Allowed)))
+	r, a, err := s.step(ctx, "take", s.takeCall(ref, t, now))
 	if err == nil {
 		r.Half, r.Inline = redisx.Bytes(a.At(2)), redisx.Bytes(a.At(3))
 	}
 	return r, err
+}
+
+func (s *Store) takeCall(ref securesend.Ref, t securesend.Take, now time.Time) redisx.Call {
+	return s.on(takeScript, ref, encodeStamp(t.Stamp), now, t.Claim, t.Auth, encodeMACs(t.Number), encodeMACs(t.Pass), redisx.Flag(t.Allowed))
 }
 
 // Extend implements [securesend.SecretStore].
@@ -72,7 +79,11 @@ func (s *Store) Extend(ctx context.Context, ref securesend.Ref, f securesend.Fet
 
 // Ack implements [securesend.SecretStore].
 func (s *Store) Ack(ctx context.Context, ref securesend.Ref, claim, auth []byte, st securesend.Stamp, now time.Time) (securesend.Record, error) {
-	return s.simple(ctx, "ack", s.on(ackScript, ref, encodeStamp(st), now, claim, auth))
+	return s.simple(ctx, "ack", s.ackCall(ref, claim, auth, st, now))
+}
+
+func (s *Store) ackCall(ref securesend.Ref, claim, auth []byte, st securesend.Stamp, now time.Time) redisx.Call {
+	return s.on(ackScript, ref, encodeStamp(st), now, claim, auth)
 }
 
 // SendCode implements [securesend.SecretStore].

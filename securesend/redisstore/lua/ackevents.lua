@@ -1,17 +1,13 @@
 -- ids.
-local heads = {}
+local tenants = {}
 for _, id in ipairs(ARGV) do
-  local v = call('HGET', H, 'v' .. id)
-  if v then
-    local tenant = tenantof(v)
-    if heads[tenant] == nil then
-      heads[tenant] = call('HGET', H, 'u' .. tenant)
-    end
-    call('HDEL', H, 'v' .. id)
-    call('ZREM', X, 'u' .. v:sub(1, #tenant + 16) .. id)
+  local at = call('HGET', H, 'i' .. id)
+  if at then
+    tenants[tenantof(at)] = true
+    call('HDEL', H, 'v' .. at, 'i' .. id)
   end
 end
-for tenant, was in pairs(heads) do
-  behead(tenant, was)
+for tenant in pairs(tenants) do
+  advance(tenant)
 end
 return { 'ok' }

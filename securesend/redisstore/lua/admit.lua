@@ -9,7 +9,7 @@ elseif r[UPLOAD] ~= '' or r[STATE] ~= 'draft' then
   return answer('opening')
 end
 local _, mac = secrets()
-local refused = number(ARGV[9], mac)
+local refused = trynumber(ARGV[9], mac)
 if refused then
   return refused
 end

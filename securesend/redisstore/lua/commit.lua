@@ -14,7 +14,7 @@ if r[KIND] == 'send' then -- of a request both were there before it was asked
     more.gone[1] = was
   end
   if ARGV[11] ~= '' then
-    more.add[1] = is
+    more.add[1], more.add[2] = 0, is
   end
   r[AUTH], half, r[HALFKEY] = ARGV[9], ARGV[11], ARGV[12]
 end

@@ -21,8 +21,7 @@ for k, c in ipairs(counts) do
   local i, ends = 4 * k - 1, out[k + 1]
   local h, x, key = KEYS[2 * ARGV[i] - 1], KEYS[2 * ARGV[i]], ARGV[i + 1]
   if c.was ~= ends then
-    call('ZADD', x, 0, 'c' .. ends .. key, 0, '~')
-    call('HSETNX', h, 'seq', '0')
+    call('ZADD', x, 0, 'c' .. ends .. key)
   end
   call('HSET', h, 'c' .. key, ends .. text(c.n))
   if c.was and c.was ~= ends then

@@ -7,5 +7,5 @@ local was, is = 'k' .. keyed(r[HALFKEY]) .. x.name, 'k' .. keyed(ARGV[9]) .. x.n
 r[HALFKEY], r[SEALED] = ARGV[9], ARGV[11]
 count(r, VERSION)
 return done('ok', {}, {
-  fields = { 'm' .. x.name, pack({ ARGV[10], mac, passmac }) }, add = ARGV[10] ~= '' and { is } or nil, gone = { was ~= is and was or nil },
+  fields = { 'm' .. x.name, pack({ ARGV[10], mac, passmac }) }, add = ARGV[10] ~= '' and { 0, is } or nil, gone = { was ~= is and was or nil },
 })

@@ -20,7 +20,7 @@ if not mine and r[KIND] == 'send' then
   elseif r[GATE] == 'code' and ARGV[10] ~= '' and tonumber(r[TRIES]) < tonumber(r[MAXTRIES]) and now >= r[CODEUNTIL] then
     return answer('number') -- the code is over: that is no guess
   else
-    local refused = number(ARGV[10], mac)
+    local refused = trynumber(ARGV[10], mac)
     if refused then
       return refused
     end

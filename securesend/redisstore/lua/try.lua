@@ -21,8 +21,8 @@ local function try(given, mac, key, tries, most, what, word)
   return done(word, stamps)
 end
 
--- number tries the number or code, where the record asks for one.
-local function number(given, mac)
+-- trynumber tries the number or code, where the record asks for one.
+local function trynumber(given, mac)
   if r[GATE] == 'number' or r[GATE] == 'code' then
     return try(given, mac, KEY, TRIES, MAXTRIES, r[GATE], 'number')
   end
