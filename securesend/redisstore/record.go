@@ -91,7 +91,7 @@ func (s *Store) SendCode(ctx context.Context, ref securesend.Ref, c securesend.C
 	r, err := s.simple(ctx, "send code", s.on(sendCodeScript, ref, encodeStamp(c.Stamp), now, c.Auth, c.KeyID, c.MAC, redisx.EncodeTime(c.Until),
 		redisx.EncodeTime(now.Add(-c.Cooldown)), c.MaxSends))
 	ends := r.ExpiresAt
-	if l := (*securesend.LimitError)(nil); errors.As(err, &l) && l.Limit == securesend.LimitCooldown {
+	if l, ok := errors.AsType[*securesend.LimitError](err); ok && l.Limit == securesend.LimitCooldown {
 		ends = r.CodeSentAt.Add(c.Cooldown)
 	}
 	return r, until(err, ends, now)

@@ -128,8 +128,7 @@ func (s *Store) simple(ctx context.Context, verb string, c redisx.Call) (secures
 
 // until completes a limit of one record.
 func until(err error, t, now time.Time) error {
-	var l *securesend.LimitError
-	if errors.As(err, &l) {
+	if l, ok := errors.AsType[*securesend.LimitError](err); ok {
 		l.RetryAfter = t.Sub(redisx.Rounded(now))
 	}
 	return err

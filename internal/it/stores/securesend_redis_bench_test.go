@@ -41,7 +41,7 @@ func benchSend(n int64, now time.Time) (securesend.Record, securesend.Take) {
 	auth, number := hash("auth"), hash("number")
 	r := securesend.Record{
 		Ref: securesend.Ref{Tenant: mspkit.TenantID(fmt.Sprintf("tenant-%02d", n%50)), ID: id}, Kind: securesend.KindSend, State: securesend.StateReady,
-		Region: "europe", Purpose: "text", Sender: "jane", Subject: fmt.Sprint("subject-", n%1000), Ticket: mspkit.Ticket{System: "psa", ID: fmt.Sprint(n % 10_000)},
+		Region: "europe", Purpose: "text", Sender: "jane", Subject: fmt.Sprint("subject-", n%1000), Ticket: mspkit.Ticket{System: "psa", ID: strconv.FormatInt(n%10_000, 10)},
 		Log: securesend.Log{To: "ticket"}, Gate: securesend.GateNumber, KeyID: "2026-01", NumberMAC: number, MaxTries: 2, MaxPassTries: 5,
 		Auth: auth, Header: []byte{1, 0, 20}, Half: bytes.Repeat([]byte{1}, 80), HalfKey: "2026-01", Sealed: bytes.Repeat([]byte{2}, 120),
 		Inline: bytes.Repeat([]byte{3}, 1024), MaxViews: 1, CreatedAt: now, ReadyAt: now, Expiry: now.Add(24 * time.Hour), ExpiresAt: now.Add(24 * time.Hour),
