@@ -298,3 +298,31 @@ func TestAShardOfSendsMovesToAnotherMachineWhileVerbsGoOn(t *testing.T) {
 		require.Equal(t, int64(i+1), e.Seq)
 	}
 }
+
+// A cluster of one machine, asked by a client that does not know that it is one.
+func TestLimitsAreCountedOnAClusterBehindOneAddress(t *testing.T) {
+	t.Parallel()
+	server := redisproc.Start(t, "--cluster-enabled", "yes")
+	client := server.Client()
+	defer client.Close()
+	ctx, now := t.Context(), time.Now()
+	require.NoError(t, client.ClusterAddSlotsRange(ctx, 0, 16383).Err())
+	require.Eventually(t, func() bool { return strings.Contains(client.ClusterInfo(ctx).Val(), "cluster_state:ok") }, 20*time.Second, 10*time.Millisecond)
+	s, err := redisstore.New(ctx, client, nil)
+	require.NoError(t, err)
+	limits := []securesend.Limit{
+		{Name: "one", Key: "one", Max: 2, Window: time.Hour}, {Name: "two", Key: "two", Max: 1, Window: time.Hour}, {Name: "three", Key: "three", Max: 3, Window: time.Hour},
+	}
+	require.NoError(t, s.Count(ctx, limits, now))
+	var l *securesend.LimitError
+	require.ErrorAs(t, s.Count(ctx, limits, now), &l)
+	require.Equal(t, "two", l.Limit)
+	require.NoError(t, s.Count(ctx, limits[:1], now), "what was refused was given back")
+	require.ErrorAs(t, s.Count(ctx, limits, now), &l)
+	require.Equal(t, "one", l.Limit, "the first that refuses is named")
+	require.NoError(t, s.Count(ctx, limits[2:], now))
+	require.NoError(t, s.Count(ctx, limits[2:], now))
+	require.ErrorIs(t, s.Count(ctx, limits[2:], now), securesend.ErrLimited)
+	x := &sendBench{store: s, client: client}
+	require.NoError(t, x.ours(ctx))
+}
