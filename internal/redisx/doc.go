@@ -1,7 +1,7 @@
 // Package redisx is what the stores on Redis share: records divided into shards, scripts that are run in one round trip, the form
 // of what is stored, and the look at a server's settings.
 //
-//	db, err := redisx.Open(ctx, client, redisx.Options{Space: "mspkit", Shards: 64, Store: "redisstore", Risk: "…", Log: log})
+//	db, err := redisx.Open(ctx, client, redisx.Options{Prefix: "mspkit", Part: "send", Store: "redisstore", Risk: "what it may do", Log: log})
 //	answer, err := db.Run(ctx, db.In("contoso", script, args...))
 //
 // # Security
