@@ -177,6 +177,16 @@ func TestAnotherRegionIsNearerThanEnglish(t *testing.T) {
 	require.Equal(t, "pt-BR", c.Negotiate("pt-PT", "").Lang())
 }
 
+func TestScriptsGetTextsAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	c, err := webpage.LoadCatalog(fstest.MapFS{"en.json": file(`{"js.left":"{n} left","js.done":"Done","other":"x"}`), "de.json": file(`{"js.left":"noch {n}","js.done":"Fertig","other":"y"}`)})
+	require.NoError(t, err)
+	c, err = c.With(fstest.MapFS{"de-AT.json": file(`{"js.done":"Passt"}`)})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"left": "noch {n}", "done": "Passt"}, c.Texts("de-AT").Below("js."))
+	require.Equal(t, map[string]string{"left": "{n} left", "done": "Done"}, c.Texts("en").Below("js."))
+}
+
 func FuzzNegotiate(f *testing.F) {
 	c := catalog(f)
 	for _, s := range []string{"", "de-AT;q=0.5,*", "a-b-c-d-e", ";q=;", "-,--", "de;q=1e-400"} {

@@ -21,6 +21,8 @@ type Headers struct {
 	Script bool
 	// Connect allows scripts to call the same origin.
 	Connect bool
+	// Worker allows workers, also those that serve downloads, in files of the same origin.
+	Worker bool
 	// HTTPS says that the site is only ever reached by HTTPS and makes browsers remember it for a year.
 	HTTPS bool
 }
@@ -57,6 +59,9 @@ func (s Headers) csp() string {
 	}
 	if s.Connect {
 		b.WriteString("; connect-src 'self'")
+	}
+	if s.Worker {
+		b.WriteString("; worker-src 'self'")
 	}
 	b.WriteString("; form-action 'self'")
 	for _, a := range s.FormAction {

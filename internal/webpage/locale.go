@@ -87,6 +87,30 @@ func (t *Texts) Text(key string, pairs ...any) (string, error) {
 	return b.String(), nil
 }
 
+// Below returns all texts whose keys begin with prefix, by what follows it, with placeholders as they are written: {name}.
+// They are for scripts, which fill them in themselves and show them as text.
+func (t *Texts) Below(prefix string) map[string]string {
+	out := map[string]string{}
+	for _, texts := range slices.Backward(t.chain) { // the nearest locale comes first in the chain, and wins
+		for key, m := range texts {
+			rest, ok := strings.CutPrefix(key, prefix)
+			if !ok {
+				continue
+			}
+			var b strings.Builder
+			for _, p := range m {
+				if p.Name != "" {
+					b.WriteString("{" + p.Name + "}")
+				} else {
+					b.WriteString(p.Text)
+				}
+			}
+			out[rest] = b.String()
+		}
+	}
+	return out
+}
+
 // Texts returns the texts for one tag, or for the nearest locale that the catalogue has: the same without
 // region, another region of the language, or English.
 func (c *Catalog) Texts(tag string) *Texts {

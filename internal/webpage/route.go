@@ -58,11 +58,12 @@ type Route struct {
 	// Handler is required. Its response already carries the header set.
 	Handler http.HandlerFunc
 
-	// FrameAncestors, FormAction, Script and Connect loosen the header set, see [Headers].
+	// FrameAncestors, FormAction, Script, Connect and Worker loosen the header set, see [Headers].
 	FrameAncestors []string
 	FormAction     []string
 	Script         bool
 	Connect        bool
+	Worker         bool
 
 	// Capability says that what allows the request stands in its path or body and never in a cookie, so
 	// that a foreign page has nothing to ride on. Then a form with "Origin: null" and without fetch
@@ -89,7 +90,7 @@ func (r Route) SamplePath() string {
 }
 
 func (r Route) headers(https bool) Headers {
-	return Headers{FrameAncestors: r.FrameAncestors, FormAction: r.FormAction, Script: r.Script, Connect: r.Connect, HTTPS: https}
+	return Headers{FrameAncestors: r.FrameAncestors, FormAction: r.FormAction, Script: r.Script, Connect: r.Connect, Worker: r.Worker, HTTPS: https}
 }
 
 func (r Route) validate() error {

@@ -56,8 +56,8 @@ func TestLooserHeadersAreWritten(t *testing.T) {
 	require.Equal(t, "same-origin", h.Get("Cross-Origin-Opener-Policy"))
 	require.Equal(t, "same-origin", h.Get("Cross-Origin-Resource-Policy"))
 	require.Empty(t, h.Get("Strict-Transport-Security"))
-	webpage.Headers{FrameAncestors: []string{"'self'", "https://a.example"}, FormAction: []string{"https://b.example"}, Script: true, Connect: true, HTTPS: true}.Apply(h)
-	require.Equal(t, "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self' https://b.example; base-uri 'none'; frame-ancestors 'self' https://a.example", h.Get("Content-Security-Policy"))
+	webpage.Headers{FrameAncestors: []string{"'self'", "https://a.example"}, FormAction: []string{"https://b.example"}, Script: true, Connect: true, Worker: true, HTTPS: true}.Apply(h)
+	require.Equal(t, "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; worker-src 'self'; form-action 'self' https://b.example; base-uri 'none'; frame-ancestors 'self' https://a.example", h.Get("Content-Security-Policy"))
 	require.Empty(t, h.Get("X-Frame-Options"))
 	require.Equal(t, "max-age=31536000", h.Get("Strict-Transport-Security"))
 }

@@ -96,7 +96,7 @@ func (c checker) headers(w *httptest.ResponseRecorder) {
 	}
 	CheckHeaders(c, h, webpage.Headers{
 		FrameAncestors: c.route.FrameAncestors, FormAction: c.route.FormAction,
-		Script: c.route.Script, Connect: c.route.Connect, HTTPS: c.https,
+		Script: c.route.Script, Connect: c.route.Connect, Worker: c.route.Worker, HTTPS: c.https,
 	})
 	if n, err := strconv.Atoi(h.Get("Content-Length")); err == nil && w.Body.Len() > 0 && n != w.Body.Len() {
 		c.Errorf("Content-Length %d, body has %d bytes", n, w.Body.Len())
