@@ -1,0 +1,2 @@
+// Package securesendpage serves the pages behind the links of package securesend.
+package securesendpage
