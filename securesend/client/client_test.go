@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -329,6 +330,11 @@ func TestAnUploadThatBrokeOffIsInNobodysWay(t *testing.T) {
 	require.ErrorIs(t, err, boom)
 	_, err = client.Create(t.Context(), g, &client.CreateOptions{Files: []securesend.File{file("x", content(t, 9<<20))}})
 	require.NoError(t, err, "its parts are written over")
+
+	// The end of a file is io.EOF and nothing else: half a file must not look whole.
+	half := &client.CreateOptions{Options: impatient(), Files: []securesend.File{{Name: "x", Size: -1, Reader: &broken{bytes.NewReader(make([]byte, 9<<20)), io.ErrUnexpectedEOF}}}}
+	_, err = client.Create(t.Context(), w.grant().Link.Reveal(), half)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 
 	g = w.grant().Link.Reveal()
 	bad.Files[0].Reader = &broken{bytes.NewReader(make([]byte, 20<<20)), boom}

@@ -135,7 +135,10 @@ func (b *patient) Read(buf []byte) (int, error) {
 	switch err { //nolint:errorlint // the end of the stream, which is not wrapped
 	case nil:
 	case io.EOF:
-		_ = b.rc.SetReadDeadline(time.Time{}) // storing it may take longer, and the server goes on reading meanwhile
+		// Storing it may take longer, and the server goes on reading meanwhile. The answer is short, and the host's
+		// time for it may be over.
+		_ = b.rc.SetReadDeadline(time.Time{})
+		_ = b.rc.SetWriteDeadline(time.Time{})
 	default:
 		b.err = err
 	}
