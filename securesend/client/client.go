@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/mspkit/mspkit/securesend"
@@ -94,10 +95,8 @@ func parse(s string, kinds ...securesend.LinkKind) (securesend.Link, error) {
 	if err != nil {
 		return l, err
 	}
-	for _, k := range kinds {
-		if l.Kind == k {
-			return l, nil
-		}
+	if slices.Contains(kinds, l.Kind) {
+		return l, nil
 	}
 	return l, fmt.Errorf("it is a link for something else: %w", securesend.ErrLink)
 }

@@ -165,7 +165,7 @@ func answer(ctx context.Context, link string, o *AnswerOptions) (Answered, error
 		u.secret = securesend.RandomKey()
 	case securesend.KeySize:
 	default:
-		return Answered{}, fmt.Errorf("Upload has %d bytes, it must have %d: %w", len(u.secret), securesend.KeySize, securesend.ErrInvalid)
+		return Answered{}, fmt.Errorf("the upload secret has %d bytes, it must have %d: %w", len(u.secret), securesend.KeySize, securesend.ErrInvalid)
 	}
 	c, l, asked, err := look(ctx, link, o.Options)
 	if err != nil {

@@ -102,7 +102,7 @@ func (u *uploader) file(ctx context.Context, files []securesend.File, i int, buf
 			return 0, context.Cause(ctx)
 		}
 		size, err := io.ReadFull(sealed, buf)
-		switch err { //nolint:errorlint // ReadFull's own; what the caller's reader says is wrapped, and no end of the file
+		switch err { // ReadFull's own: what the caller's reader says is wrapped, and no end of the file
 		case nil, io.ErrUnexpectedEOF:
 		case io.EOF:
 			return sealed.Size(), nil

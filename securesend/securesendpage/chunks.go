@@ -16,6 +16,10 @@ import (
 // requests: a slow phone may take its time, a dead one may not.
 const idle = 30 * time.Second
 
+func deadline() time.Time {
+	return time.Now().Add(idle) //nolint:forbidigo // a connection's deadline is in real time
+}
+
 var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 // chunks streams sealed chunks.
@@ -58,12 +62,12 @@ func (p *Pages) chunks(w http.ResponseWriter, r *http.Request, k kind) {
 func (p *Pages) stream(w http.ResponseWriter, c io.Reader, buf []byte, n int) error {
 	rc := http.NewResponseController(w)
 	for {
-		_ = rc.SetWriteDeadline(time.Now().Add(idle)) // not every writer can, and then the host's deadlines hold
+		_ = rc.SetWriteDeadline(deadline()) // not every writer can, and then the host's deadlines hold
 		if _, err := w.Write(buf[:n]); err != nil {
 			return err
 		}
 		var err error
-		if n, err = c.Read(buf); err == io.EOF { //nolint:errorlint // the end of the stream, which is not wrapped
+		if n, err = c.Read(buf); err == io.EOF { // which is not wrapped
 			break
 		} else if err != nil {
 			return err

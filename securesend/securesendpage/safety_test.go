@@ -147,7 +147,7 @@ func TestUnknownForeignAndMisplacedTokensGetEqualBytes(t *testing.T) {
 			return 'A'
 		}, alive[len(alive)-4:])
 		tokens := []string{"contoso", tok(gone), "contoso", altered, "contoso", "x", "fabrikam", alive, "", alive}
-		for _, letter := range strings.Split(k.misplaced, "") {
+		for letter := range strings.SplitSeq(k.misplaced, "") {
 			tokens = append(tokens, "contoso", tok(live[letter]))
 		}
 		for _, route := range w.pages.Routes() {

@@ -130,9 +130,9 @@ type patient struct {
 }
 
 func (b *patient) Read(buf []byte) (int, error) {
-	_ = b.rc.SetReadDeadline(time.Now().Add(idle)) // not every connection can, and then the host's deadlines hold
+	_ = b.rc.SetReadDeadline(deadline()) // not every connection can, and then the host's deadlines hold
 	n, err := b.body.Read(buf)
-	switch err { //nolint:errorlint // the end of the stream, which is not wrapped
+	switch err {
 	case nil:
 	case io.EOF:
 		// Storing it may take longer, and the server goes on reading meanwhile. The answer is short, and the host's
