@@ -57,10 +57,10 @@ func TestThePrefixMayBeStrippedHereOrBefore(t *testing.T) {
 func TestTextsFollowTheSendThenTheBrowserAndCanBeReplacedForOneTenant(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(_ *world, o *securesendpage.Options) {
-		o.TenantTexts = map[mspkit.TenantID]fs.FS{tenant: textFile("en.json", `{"gone.title":"x","noscript":"Switch the script on, please."}`)}
+		o.TenantTexts = map[mspkit.TenantID]fs.FS{tenant: textFile("en.json", `{"gone.title":"x","reveal.title":"For you alone"}`)}
 	})
 	s := w.create()
-	require.Contains(t, w.get(s.path).Body.String(), "Switch the script on, please.")
+	require.Contains(t, w.get(s.path).Body.String(), "For you alone")
 	require.NotContains(t, w.get("/send/s/x").Body.String(), "<h1>x</h1>", "who is not known is of no tenant")
 	s = w.create(func(r *securesend.SendRequest) { r.Locale = "ar-XB" })
 	require.Contains(t, w.get(s.path, "Accept-Language", "en").Body.String(), `<html lang="ar-XB" dir="rtl">`)
