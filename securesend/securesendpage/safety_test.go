@@ -103,11 +103,9 @@ func TestNothingButPOSTChangesAnything(t *testing.T) {
 		w.store.taken()
 		for _, tg := range targets {
 			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, "PURGE", http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodTrace} {
-				for _, query := range []string{"", tg.query} {
-					body := `{"auth":"` + text(all[0].auth) + `"}`
-					rec := w.do(method, tg.path+query, strings.NewReader(body), "X-HTTP-Method-Override", "POST", "Content-Type", "application/json")
-					require.Less(t, rec.Code, 500)
-				}
+				body := `{"auth":"` + text(all[0].auth) + `"}`
+				rec := w.do(method, tg.path+tg.query, strings.NewReader(body), "X-HTTP-Method-Override", "POST", "Content-Type", "application/json")
+				require.Less(t, rec.Code, 500)
 			}
 		}
 		for _, verb := range w.store.taken() {
