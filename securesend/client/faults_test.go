@@ -290,6 +290,9 @@ func TestAServerThatIsGoneOrHangsIsGivenUp(t *testing.T) {
 		"gone":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"hangs": func(_ http.ResponseWriter, r *http.Request) { hang(r, release) },
 		"redirect": func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, other.URL+"/"+token, http.StatusSeeOther)
+		},
+		"redirect with the body": func(rw http.ResponseWriter, r *http.Request) {
 			http.Redirect(rw, r, other.URL+"/"+token, http.StatusTemporaryRedirect)
 		},
 		"html": func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte("<html>" + token)) },

@@ -153,53 +153,61 @@ func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
 
 func TestASlowConnectionHasTimeAndADeadOneHasNot(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		network := make(pipes)
-		server := &http.Server{Handler: w.handler, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
-		go func() { _ = server.Serve(network) }()
-		defer func() { require.NoError(t, server.Close()) }()
-		transport := &http.Transport{DialContext: network.dial}
-		defer transport.CloseIdleConnections()
-		do := func(path, contentType, upload string, body io.Reader) (*http.Response, error) {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://help.example"+path, body)
-			require.NoError(t, err)
-			r.Header.Set("Content-Type", contentType)
-			r.Header.Set(wire.UploadHeader, upload)
-			return transport.RoundTrip(r)
-		}
-		g := w.grant()
-		part := func(s *slow) int {
-			resp, err := do(g.path+"/part/0/0", wire.Octet, text(g.link.Fragment.Reveal()), s)
-			if err != nil {
-				return 0
-			}
-			require.NoError(t, resp.Body.Close())
-			return resp.StatusCode
-		}
-		require.Equal(t, http.StatusOK, part(&slow{20, 5 * time.Second}), "longer than the host allows for a whole request")
-		require.NotEqual(t, http.StatusOK, part(&slow{2, 31 * time.Second}), "it stands still")
+	for _, limit := range []time.Duration{10 * time.Second, 0} { // that the host has for whole requests
+		synctest.Test(t, func(t *testing.T) { slowAndDead(t, limit) })
+	}
+}
 
-		s := w.create(withFile(bytesOf(t, 9<<20)))
-		w.call(s.path+"/take", wire.Take{Auth: s.auth, Claim: s.claim, Number: s.Number.Reveal()}, http.StatusOK, nil)
-		fetch := func(pauses int, pause time.Duration) int64 {
-			in := `{"auth":"` + text(s.auth) + `","claim":"` + text(s.claim) + `","file":0,"from":0,"to":9}`
-			resp, err := do(s.path+"/chunks", wire.JSON, "", strings.NewReader(in))
-			require.NoError(t, err)
-			var n int64
-			for range pauses {
-				time.Sleep(pause) // of the bubble
-				m, err := io.CopyN(io.Discard, resp.Body, 1<<20)
-				if n += m; err != nil {
-					break
-				}
-			}
-			m, _ := io.Copy(io.Discard, resp.Body)
-			require.NoError(t, resp.Body.Close())
-			return n + m
+func slowAndDead(t *testing.T, limit time.Duration) {
+	t.Helper()
+	w := newWorld(t)
+	network := make(pipes)
+	server := &http.Server{Handler: w.handler, ReadTimeout: limit, WriteTimeout: limit}
+	go func() { _ = server.Serve(network) }()
+	defer func() { require.NoError(t, server.Close()) }()
+	transport := &http.Transport{DialContext: network.dial}
+	defer transport.CloseIdleConnections()
+	do := func(path, contentType, upload string, body io.Reader) (*http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://help.example"+path, body)
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set(wire.UploadHeader, upload)
+		return transport.RoundTrip(r)
+	}
+	g := w.grant()
+	part := func(s *slow) int {
+		resp, err := do(g.path+"/part/0/0", wire.Octet, text(g.link.Fragment.Reveal()), s)
+		if err != nil {
+			return 0
 		}
-		require.Equal(t, int64(9<<20+9*16), fetch(8, 25*time.Second), "longer than the host allows for a whole answer")
-		require.Less(t, fetch(1, 31*time.Second), int64(9<<20), "nobody reads")
-		require.Equal(t, int64(9<<20+9*16), fetch(0, 0), "and the connection is good for the next request")
-	})
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	require.Equal(t, http.StatusOK, part(&slow{20, 5 * time.Second}), "longer than the host allows for a whole request")
+	require.NotEqual(t, http.StatusOK, part(&slow{2, 31 * time.Second}), "it stands still")
+
+	s := w.create(withFile(bytesOf(t, 9<<20)))
+	w.call(s.path+"/take", wire.Take{Auth: s.auth, Claim: s.claim, Number: s.Number.Reveal()}, http.StatusOK, nil)
+	fetch := func(pauses int, pause time.Duration) int64 {
+		in := `{"auth":"` + text(s.auth) + `","claim":"` + text(s.claim) + `","file":0,"from":0,"to":9}`
+		resp, err := do(s.path+"/chunks", wire.JSON, "", strings.NewReader(in))
+		require.NoError(t, err)
+		var n int64
+		for range pauses {
+			time.Sleep(pause) // of the bubble
+			m, err := io.CopyN(io.Discard, resp.Body, 1<<20)
+			if n += m; err != nil {
+				break
+			}
+		}
+		m, _ := io.Copy(io.Discard, resp.Body)
+		require.NoError(t, resp.Body.Close())
+		return n + m
+	}
+	require.Equal(t, int64(9<<20+9*16), fetch(8, 25*time.Second), "longer than the host allows for a whole answer")
+	time.Sleep(time.Minute) // of the bubble
+	resp, err := do(s.path+"/open", wire.JSON, "", strings.NewReader(`{"auth":"`+text(s.auth)+`"}`))
+	require.NoError(t, err, "the connection is good for the next request")
+	require.NoError(t, resp.Body.Close())
+	require.Less(t, fetch(1, 31*time.Second), int64(9<<20), "nobody reads")
 }
