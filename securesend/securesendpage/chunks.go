@@ -67,13 +67,12 @@ func (p *Pages) stream(w http.ResponseWriter, c io.Reader, buf []byte, n int) er
 			return err
 		}
 		var err error
-		if n, err = c.Read(buf); err == io.EOF { // which is not wrapped
-			break
-		} else if err != nil {
+		n, err = c.Read(buf)
+		if err == io.EOF { // which is not wrapped
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
-	_ = rc.Flush()
-	_ = rc.SetWriteDeadline(time.Time{}) // the connection goes on to the next request
-	return nil
 }
