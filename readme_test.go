@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/securesend"
+	sendmem "github.com/mspkit/mspkit/securesend/memstore"
 	"github.com/mspkit/mspkit/verify"
 	"github.com/mspkit/mspkit/verify/memstore"
 )
@@ -41,6 +43,33 @@ func quickStart(ctx context.Context, email verify.Channel, dana verify.Subject, 
 	return svc.Redeem(ctx, c.Proof, expect, "reset-job-17") // nil exactly once: now do it
 }
 
+// handOver is the other code of the README, word for word.
+func handOver(ctx context.Context, ring *mspkit.KeyRing, sends securesend.SecretStore, settings securesend.Settings, sms securesend.Sender, newPassword mspkit.Redacted[string]) error {
+	svc, err := securesend.New(sends, ring, "https://help.example/send", securesend.Same(settings), &securesend.Options{
+		Senders: map[string]securesend.Sender{"sms": sms}, // by securesend/sendvia
+	})
+	if err != nil {
+		return err
+	}
+	sent, err := svc.Create(ctx, securesend.SendRequest{
+		Tenant: "contoso", By: securesend.Technician{ID: "jane", Name: "Jane Doe"}, Ticket: mspkit.Ticket{ID: "4711"},
+		Text: newPassword, Deliver: []securesend.Destination{{Sender: "sms", Address: "+12025550143"}},
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println("Say this number to the caller:", sent.Number.Reveal()) // who reads the message lacks it
+	return nil
+}
+
+// phone keeps the last message.
+type phone struct{ got securesend.Message }
+
+func (p *phone) Send(_ context.Context, m securesend.Message) error {
+	p.got = m
+	return nil
+}
+
 // nobody is a channel whose messages are never answered.
 type nobody struct{ sent chan verify.Delivery }
 
@@ -62,12 +91,22 @@ func TestTheQuickStartOfTheREADMEIsThisFile(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 
+	ring, err := mspkit.NewKeyRing(mspkit.NewKey("k1"))
+	require.NoError(t, err)
+	var sms phone
+	settings := securesend.Settings{Brand: mspkit.Brand{Name: "Contoso IT"}}
+	require.NoError(t, handOver(t.Context(), ring, sendmem.New(), settings, &sms, mspkit.Redact("hunter2")))
+	require.Contains(t, sms.got.Text.Reveal(), "https://help.example/send/s/")
+	require.NotContains(t, sms.got.Text.Reveal(), "hunter2")
+
 	readme, source := read(t, "README.md"), read(t, "readme_test.go")
-	block := regexp.MustCompile("(?s)```go\n(.*?)```").FindStringSubmatch(readme)
-	require.NotNil(t, block)
-	indented := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(block[1], "\t$1")
-	require.Contains(t, source, indented, "the quick start of the README is not the code above")
-	require.LessOrEqual(t, strings.Count(block[1], "\n"), 25)
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readme, -1)
+	require.Len(t, blocks, 2)
+	for _, block := range blocks {
+		indented := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(block[1], "\t$1")
+		require.Contains(t, source, indented, "the code of the README is not the code above")
+		require.LessOrEqual(t, strings.Count(block[1], "\n"), 25)
+	}
 }
 
 func read(t *testing.T, name string) string {
