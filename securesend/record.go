@@ -143,8 +143,8 @@ func (r *Record) Effective(now time.Time) State {
 		return r.State
 	case r.State == StateOpening && now.Before(r.LeaseUntil):
 		return StateOpening
-	case r.State == StateOpening && (r.Views >= r.MaxViews || !now.Before(r.ExpiresAt)):
-		return StateLapsed // not expired: it was handed out
+	case r.State == StateOpening && r.Views >= r.MaxViews:
+		return StateLapsed
 	case !now.Before(r.ExpiresAt):
 		return StateExpired
 	case r.State == StateOpening && !now.Before(r.LeaseUntil.Add(LeaseMargin)):
@@ -153,10 +153,10 @@ func (r *Record) Effective(now time.Time) State {
 	return r.State
 }
 
-// Locked reports whether the tries of the number, code or passphrase are used up. It works on hidden records too.
+// Locked reports whether the tries of the number, code or passphrase are used up.
 func (r *Record) Locked() bool {
 	return (r.Gate == GateNumber || r.Gate == GateCode) && r.Tries >= r.MaxTries ||
-		r.PassKeyID != "" && r.PassTries >= r.MaxPassTries
+		r.PassKeyID != "" && r.PassTries >= r.MaxPassTries // not by its MAC, which is hidden
 }
 
 // Unfetched returns the numbers of files that were not handed over completely in the present view, counted from 1.
