@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 
 	"github.com/mspkit/mspkit"
 )
@@ -53,8 +55,8 @@ type DataNote struct {
 	Files []string
 }
 
-// deliver sends the link to everybody in r.Deliver. out.Undelivered names the senders that failed; that all failed is
-// [ErrDelivery].
+// deliver sends the link to everybody in r.Deliver. out.Undelivered names the senders that failed; that one failed, or its
+// event could not be stored, is [ErrDelivery].
 func (s *Service) deliver(ctx context.Context, p *plan, r SendRequest, out *Sent) error {
 	var errs []error
 	for _, d := range r.Deliver {
@@ -66,7 +68,7 @@ func (s *Service) deliver(ctx context.Context, p *plan, r SendRequest, out *Sent
 		}
 		link := out.Link.Reveal()
 		m := Message{
-			Ref: p.record.Ref, Key: NewEventID(), To: d.Address, Brand: p.settings.Brand, Locale: p.locale(), Link: out.Link,
+			Ref: p.record.Ref, Key: NewEventID(), To: strings.TrimSpace(d.Address), Brand: p.settings.Brand, Locale: p.locale(), Link: out.Link,
 			Subject:    fill(p.settings.Subject, "", p.settings.Brand.Name, r.By.Name),
 			Text:       mspkit.Redact(fill(t, link, p.settings.Brand.Name, r.By.Name)),
 			Technician: p.details.Technician, Request: p.record.Kind == KindRequest,
@@ -78,8 +80,8 @@ func (s *Service) deliver(ctx context.Context, p *plan, r SendRequest, out *Sent
 			out.Undelivered = append(out.Undelivered, d.Sender)
 			errs = append(errs, fmt.Errorf("by %s: %w: %w", d.Sender, ErrDelivery, err))
 		}
-		if err := s.store.Note(context.WithoutCancel(ctx), p.record.Ref, stamp(kind, r.By.ID, d.Sender), s.now()); err != nil {
-			errs = append(errs, err)
+		if err := s.note(ctx, p.record.Ref, stamp(kind, r.By.ID, d.Sender)); err != nil {
+			errs = append(errs, fmt.Errorf("by %s: %w: the event %q was not stored: %w", d.Sender, ErrDelivery, kind, err))
 		}
 	}
 	s.nudge()
@@ -94,7 +96,49 @@ func (p *plan) locale() string {
 }
 
 func (s *Service) send(ctx context.Context, sender string, m Message) error {
-	sctx, cancel := context.WithTimeout(ctx, s.o.SendTimeout)
+	sctx, cancel := s.bounded(ctx)
 	defer cancel()
-	return s.o.Senders[sender].Send(sctx, m)
+	return withhold(call(func() error { return s.o.Senders[sender].Send(sctx, m) }), m.To, m.Link.Reveal(), m.Code.Reveal())
+}
+
+// note stores an event that changes nothing, also where ctx has ended.
+func (s *Service) note(ctx context.Context, ref Ref, st Stamp) error {
+	ctx, cancel := s.bounded(context.WithoutCancel(ctx))
+	defer cancel()
+	return s.store.Note(ctx, ref, st, s.now())
+}
+
+// call runs something of the host's. That it panics is a failure like others, and what it says then is not repeated.
+func call(f func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("it panicked")
+		}
+	}()
+	return f()
+}
+
+// withheld is an error whose text is not shown.
+type withheld struct{ error }
+
+func (withheld) Error() string { return "failed; what it says repeats what must stay secret" }
+
+func (w withheld) Unwrap() error { return w.error }
+
+// withhold keeps the text of err back where it repeats one of secrets, as programs do that put an address they call into
+// their errors.
+func withhold(err error, secrets ...string) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, s := range secrets {
+		_, fragment, _ := strings.Cut(s, "#")
+		for _, s := range []string{s, fragment, url.QueryEscape(s), url.PathEscape(s)} {
+			if s != "" && strings.Contains(text, s) {
+				return withheld{err}
+			}
+		}
+	}
+	return err
 }

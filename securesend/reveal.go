@@ -365,7 +365,7 @@ func (s *Service) sendCode(ctx context.Context, ref Ref, auth []byte) error {
 		return nil
 	}
 	s.log.LogAttrs(ctx, slog.LevelWarn, "securesend: a code could not be sent", slog.String("sender", d.CodeBy), slog.Any("error", err))
-	if err := s.store.Note(context.WithoutCancel(ctx), ref, stamp(EventUnsent, BySystem, d.CodeBy), s.now()); err != nil {
+	if err := s.note(ctx, ref, stamp(EventUnsent, BySystem, d.CodeBy)); err != nil {
 		return errors.Join(ErrDelivery, err)
 	}
 	return ErrDelivery

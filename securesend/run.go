@@ -183,16 +183,11 @@ func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 }
 
 // record hands one event over. A recorder that panics has failed.
-func (s *Service) record(ctx context.Context, e Event) (err error) {
+func (s *Service) record(ctx context.Context, e Event) error {
 	if s.o.Recorder == nil {
 		return nil
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = errors.New("the recorder panicked")
-		}
-	}()
-	rctx, cancel := context.WithTimeout(ctx, s.o.SendTimeout)
+	rctx, cancel := s.bounded(ctx)
 	defer cancel()
-	return s.o.Recorder.Record(rctx, e)
+	return call(func() error { return s.o.Recorder.Record(rctx, e) })
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/cleantext"
@@ -108,7 +110,10 @@ func (s *Service) plan(ctx context.Context, r SendRequest, kind Kind, browser, f
 	files = files && !(browser && set.FilesOff)
 	c := r.Choice.over(set.Defaults)
 	if kind == KindRequest {
-		c.DataToNote = false // the setting is about what technicians send
+		c.DataToNote, c.Views, c.AfterView = false, 1, 0 // the settings are about what technicians send
+		if c.Gate != GateNone {
+			c.Gate = GateNumber // codes and proofs are of who opens, not of who answers
+		}
 	}
 	if r.Choice.TTL < 0 || r.Choice.Views < 0 {
 		errs = append(errs, fmt.Errorf("TTL and Views must not be negative: %w", ErrInvalid))
@@ -124,7 +129,10 @@ func (s *Service) plan(ctx context.Context, r SendRequest, kind Kind, browser, f
 		}
 	}
 	errs = append(errs, c.validate(set.MaxTTL), s.checkWho(r), s.checkRegion(&c, files), s.checkGate(r, c))
-	if c.DataToNote && (s.o.DataNoter == nil || r.Ticket.IsZero()) {
+	switch {
+	case c.DataToNote && browser:
+		errs = append(errs, fmt.Errorf("DataToNote is on, and what a browser seals cannot be read here: use Create: %w", ErrUnsupported))
+	case c.DataToNote && (s.o.DataNoter == nil || r.Ticket.IsZero()):
 		errs = append(errs, fmt.Errorf("DataToNote needs Options.DataNoter and a ticket: %w", ErrUnsupported))
 	}
 	for _, d := range r.Deliver {
@@ -141,7 +149,7 @@ func (s *Service) plan(ctx context.Context, r SendRequest, kind Kind, browser, f
 	expiry := now.Add(c.TTL).Truncate(time.Second)
 	p.details = details{
 		Technician: cleantext.Name(r.By.Name, 64), Header: c.Header, Message: c.Message, Locale: r.Locale,
-		CodeBy: r.Code.Sender, CodeTo: r.Code.Address,
+		CodeBy: r.Code.Sender, CodeTo: strings.TrimSpace(r.Code.Address),
 	}
 	p.record = Record{
 		Ref: Ref{r.Tenant, token.ID(p.secret)}, Kind: kind, State: StateDraft, Region: c.Region, Purpose: string(kind), Held: r.Held,
@@ -173,10 +181,11 @@ const numberDigits = 3
 func (s *Service) checkWho(r SendRequest) error {
 	var errs []error
 	for _, f := range []struct{ name, value string }{{"By.ID", r.By.ID}, {"Subject", r.Subject}} {
-		if len(f.value) > mspkit.MaxID || f.value != strings.TrimSpace(f.value) {
-			errs = append(errs, fmt.Errorf("%s has spaces at its ends or more than %d bytes: %w", f.name, mspkit.MaxID, ErrInvalid))
+		if len(f.value) > mspkit.MaxID || f.value != strings.TrimSpace(f.value) || !printable(f.value) {
+			errs = append(errs, fmt.Errorf("%s has more than %d bytes, spaces at its ends or characters that do not print: %w", f.name, mspkit.MaxID, ErrInvalid))
 		}
 	}
+	errs = append(errs, checkLocale(r.Locale))
 	if r.By.ID == "" {
 		errs = append(errs, fmt.Errorf("By.ID is empty: who sends? %w", ErrInvalid))
 	}
@@ -184,6 +193,10 @@ func (s *Service) checkWho(r SendRequest) error {
 		errs = append(errs, fmt.Errorf("%w: %w", ErrInvalid, err))
 	}
 	return errors.Join(errs...)
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // checkRegion finds the region of c and whether it is served here.
@@ -216,6 +229,9 @@ func (s *Service) checkGate(r SendRequest, c Choice) error {
 			return fmt.Errorf("the gate %q needs a Subject: %w", c.Gate, ErrInvalid)
 		}
 	case GateCode:
+		if r.Code == (Destination{}) {
+			return fmt.Errorf("the gate %q needs Code, the address that it goes to: %w", c.Gate, ErrInvalid)
+		}
 		if err := s.checkDestination("Code", r.Code); err != nil {
 			return err
 		}
@@ -263,12 +279,21 @@ func (s *Service) Resend(ctx context.Context, old Ref, r SendRequest) (Sent, err
 	if old.Tenant != r.Tenant {
 		return Sent{}, wrap("resend", fmt.Errorf("it belongs to another tenant: %w", ErrNotFound))
 	}
-	if _, err := s.owned(ctx, old, r.By.ID, PermissionRevokeOther); err != nil {
+	is, err := s.owned(ctx, old, r.By.ID, PermissionRevokeOther)
+	if err == nil && is.Kind != KindSend {
+		err = fmt.Errorf("only a send can be sent again: %w", ErrInvalid)
+	}
+	if err != nil {
 		return Sent{}, wrap("resend", err)
 	}
-	out, err := s.create(ctx, r, func(ctx context.Context, now time.Time) error {
-		_, err := s.store.Revoke(ctx, old, stamp(EventRevoked, r.By.ID, "sent again"), now)
-		if errors.Is(err, ErrEnded) {
+	out, err := s.create(ctx, r, func(ctx context.Context) error {
+		_, err := s.store.Revoke(ctx, old, stamp(EventRevoked, r.By.ID, "sent again"), s.now())
+		if err == nil {
+			return nil
+		}
+		// It has ended before, or the store has done it and the reply was lost.
+		is, lost := s.store.Stat(ctx, old)
+		if errors.Is(lost, ErrNotFound) || lost == nil && is.Effective(s.now()).Final() {
 			return nil
 		}
 		return err
@@ -276,8 +301,9 @@ func (s *Service) Resend(ctx context.Context, old Ref, r SendRequest) (Sent, err
 	return out, wrap("resend", err)
 }
 
-// create makes a send; before is called when everything is stored and nothing can be opened yet.
-func (s *Service) create(ctx context.Context, r SendRequest, before func(context.Context, time.Time) error) (Sent, error) {
+// create makes a send; before is called when it is there and nobody has the link yet. Where anything fails until then, the
+// send is taken back.
+func (s *Service) create(ctx context.Context, r SendRequest, before func(context.Context) error) (Sent, error) {
 	now := s.now()
 	p, err := s.plan(ctx, r, KindSend, false, len(r.Files) > 0, now)
 	if err != nil {
@@ -287,7 +313,7 @@ func (s *Service) create(ctx context.Context, r SendRequest, before func(context
 		return Sent{}, err
 	}
 	if p.details.DataToNote {
-		if err := s.o.DataNoter.CanNote(ctx, r.Tenant, r.Ticket); err != nil {
+		if err := s.canNote(ctx, r); err != nil {
 			return Sent{}, fmt.Errorf("data to internal note: %w", err)
 		}
 	}
@@ -311,17 +337,20 @@ func (s *Service) create(ctx context.Context, r SendRequest, before func(context
 		return Sent{}, err
 	}
 	c.auth = AuthHash(Auth(fragment))
-	if err := s.fill(ctx, p, r, keys, &c, before, now); err != nil {
-		return Sent{}, err
+	err = s.fill(ctx, p, r, keys, c, now)
+	if err == nil && p.details.DataToNote {
+		err = s.noteData(ctx, r)
+	}
+	if err == nil && before != nil {
+		err = before(ctx)
+	}
+	if err != nil {
+		return Sent{}, errors.Join(err, s.abandon(ctx, p.record))
 	}
 	s.nudge()
 	out := p.sent(link.URL().Reveal())
-	if p.details.DataToNote {
-		if err := s.noteData(ctx, p, r); err != nil {
-			return Sent{}, err
-		}
-	}
-	return out, s.deliver(ctx, p, r, &out)
+	err = s.deliver(ctx, p, r, &out)
+	return out, err
 }
 
 // checkContent refuses what the tenant does not allow.
@@ -330,6 +359,8 @@ func (p *plan) checkContent(r SendRequest) error {
 	switch {
 	case text == "" && len(r.Files) == 0:
 		return fmt.Errorf("there is neither a text nor a file: %w", ErrInvalid)
+	case !utf8.ValidString(text):
+		return fmt.Errorf("the text is not UTF-8: send it as a file: %w", ErrInvalid)
 	case len(text) > p.settings.MaxText:
 		return fmt.Errorf("the text has %d bytes, at most %d are allowed: send it as a file: %w", len(text), p.settings.MaxText, ErrTooLarge)
 	case len(r.Files) > 0 && p.settings.FilesOff:
@@ -361,39 +392,37 @@ type sealed struct {
 }
 
 // fill seals the content of r and stores it.
-func (s *Service) fill(ctx context.Context, p *plan, r SendRequest, keys Keys, c *sealed, before func(context.Context, time.Time) error, now time.Time) error {
+func (s *Service) fill(ctx context.Context, p *plan, r SendRequest, keys Keys, c sealed, now time.Time) error {
 	context := place(p.record).Context()
 	m := Manifest{Text: r.Text.Reveal()}
-	if len(r.Files) > 0 {
-		p.record.Upload = sha(RandomKey()) // nobody else fills it
-		if err := s.store.Put(ctx, p.record, stamp(EventCreated, r.By.ID, ""), now); err != nil {
+	created := stamp(EventCreated, r.By.ID, "")
+	if len(r.Files) == 0 {
+		inline, err := keys.SealManifest(context, c.header, m)
+		if err != nil {
 			return err
 		}
-		var err error
-		if m.Files, err = s.upload(ctx, p, r.Files, func(i int) (*FileCipher, error) { return keys.File(context, c.header, i) }); err != nil {
-			return errors.Join(err, s.abandon(ctx, p.record.Ref))
-		}
+		p.record.complete(s.content(p.record, c, inline, nil), now)
+		return s.store.Put(ctx, p.record, created, now)
+	}
+	p.record.Upload = sha(RandomKey()) // nobody else fills it
+	if err := s.store.Put(ctx, p.record, created, now); err != nil {
+		return err
+	}
+	var err error
+	if m.Files, err = s.upload(ctx, p, r.Files, func(i int) (*FileCipher, error) { return keys.File(context, c.header, i) }); err != nil {
+		return err
 	}
 	inline, err := keys.SealManifest(context, c.header, m)
-	if err == nil && before != nil {
-		err = before(ctx, now)
+	if err != nil {
+		return err
 	}
-	if err == nil && len(r.Files) == 0 {
-		p.record.complete(s.content(p.record, *c, inline, nil), now)
-		return s.store.Put(ctx, p.record, stamp(EventCreated, r.By.ID, ""), now)
+	sizes := make([]int64, len(m.Files))
+	for i, f := range m.Files {
+		sizes[i] = f.Size
 	}
-	if err == nil {
-		sizes := make([]int64, len(m.Files))
-		for i, f := range m.Files {
-			sizes[i] = f.Size
-		}
-		content := s.content(p.record, *c, inline, sizes)
-		content.Stamp = stamp(EventUploaded, r.By.ID, "")
-		_, err = s.store.Commit(ctx, p.record.Ref, content, s.now())
-	}
-	if err != nil && len(r.Files) > 0 {
-		err = errors.Join(err, s.abandon(ctx, p.record.Ref))
-	}
+	content := s.content(p.record, c, inline, sizes)
+	content.Stamp = stamp(EventUploaded, r.By.ID, "")
+	_, err = s.store.Commit(ctx, p.record.Ref, content, s.now())
 	return err
 }
 
@@ -410,14 +439,33 @@ func (s *Service) content(r Record, c sealed, inline []byte, sizes []int64) Cont
 	return out
 }
 
-// abandon destroys a draft whose content could not be stored; Run deletes the parts.
-func (s *Service) abandon(ctx context.Context, ref Ref) error {
-	_, err := s.store.Revoke(context.WithoutCancel(ctx), ref, stamp(EventRevoked, BySystem, "the content could not be stored"), s.now())
+// abandon destroys a send that could not be made, whether the store has it or not: nobody has its link.
+func (s *Service) abandon(ctx context.Context, r Record) error {
+	ctx, cancel := s.bounded(context.WithoutCancel(ctx))
+	defer cancel()
+	_, err := s.store.Revoke(ctx, r.Ref, stamp(EventRevoked, BySystem, "it could not be made"), s.now())
 	s.nudge()
 	if errors.Is(err, ErrEnded) || errors.Is(err, ErrNotFound) {
+		return s.deleteParts(ctx, r) // it has expired while it was uploaded, and Run may have deleted what was there then
+	}
+	return err // nil means that Run deletes the parts
+}
+
+// deleteParts deletes what there is of the files of r.
+func (s *Service) deleteParts(ctx context.Context, r Record) error {
+	if !r.Blobs {
 		return nil
 	}
-	return err
+	blobs, err := s.blobs(r.Region)
+	if err != nil {
+		return err
+	}
+	return blobs.Delete(ctx, r.Ref)
+}
+
+// bounded limits how long something of the host's, or a clean-up, may take.
+func (s *Service) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.o.SendTimeout)
 }
 
 // limited is a reader that fails with err after n bytes.
@@ -504,19 +552,26 @@ func (p *parts) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// canNote asks whether the ticket system keeps an internal note to itself.
+func (s *Service) canNote(ctx context.Context, r SendRequest) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	return s.o.DataNoter.CanNote(ctx, r.Tenant, r.Ticket)
+}
+
 // noteData writes the text into the ticket. Where that fails the send is taken back: the technician wanted both.
-func (s *Service) noteData(ctx context.Context, p *plan, r SendRequest) error {
-	nctx, cancel := context.WithTimeout(ctx, s.o.SendTimeout)
+func (s *Service) noteData(ctx context.Context, r SendRequest) error {
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	names := make([]string, len(r.Files))
 	for i, f := range r.Files {
 		names[i] = CleanName(f.Name)
 	}
-	err := s.o.DataNoter.NoteData(nctx, DataNote{Tenant: r.Tenant, Ticket: r.Ticket, Technician: r.By, Text: r.Text, Files: names})
+	err := s.o.DataNoter.NoteData(ctx, DataNote{Tenant: r.Tenant, Ticket: r.Ticket, Technician: r.By, Text: r.Text, Files: names})
 	if err == nil {
 		return nil
 	}
-	return errors.Join(fmt.Errorf("data to internal note, the send was taken back: %w", err), s.abandon(ctx, p.record.Ref))
+	return fmt.Errorf("data to internal note, the send was taken back: %w", withhold(err, append(names, r.Text.Reveal())...))
 }
 
 // Grant lets a technician's browser fill a send: it seals there, and the server never sees the content. The link of the
@@ -537,9 +592,6 @@ func (s *Service) grant(ctx context.Context, r SendRequest) (Sent, error) {
 	p, err := s.plan(ctx, r, KindSend, true, len(s.o.Blobs) > 0, now)
 	if err != nil {
 		return Sent{}, err
-	}
-	if p.details.DataToNote {
-		return Sent{}, fmt.Errorf("data to internal note is on, and what a browser seals cannot be read here: use Create: %w", ErrUnsupported)
 	}
 	upload := RandomKey()
 	p.record.Upload = sha(upload)

@@ -194,7 +194,7 @@ func (s Settings) withDefaults() (Settings, error) {
 	var errs []error
 	errs = append(errs, s.Brand.Validate())
 	pick(&s.Locale, "en")
-	errs = append(errs,
+	errs = append(errs, checkLocale(s.Locale),
 		inRange("MaxText", &s.MaxText, 256<<10, 1, 512<<10),
 		inRange("MaxSize", &s.MaxSize, 1<<30, 1, MaxFileSize),
 		inRange("MaxFiles", &s.MaxFiles, 20, 1, MaxFiles),
@@ -218,9 +218,12 @@ func (s Settings) withDefaults() (Settings, error) {
 		errs = append(errs, CheckTemplate(name, t))
 	}
 	pick(&s.Subject, defaultSubject)
-	if strings.Contains(s.Subject, "${link}") {
+	switch {
+	case strings.Contains(s.Subject, "${link}"):
 		errs = append(errs, fmt.Errorf("Subject contains ${link}: subjects are shown on locked screens: %w", ErrInvalid))
-	} else {
+	case len(s.Subject) > 200 || !printable(s.Subject):
+		errs = append(errs, fmt.Errorf("Subject has more than 200 bytes or is not one line of text: %w", ErrInvalid))
+	default:
 		errs = append(errs, checkPlaceholders("Subject", s.Subject))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -242,6 +245,14 @@ func inRange[T int | int64 | time.Duration](name string, v *T, def, lo, hi T) er
 	}
 	if *v < lo || *v > hi {
 		return fmt.Errorf("%s is %v, it must be %v to %v: %w", name, *v, lo, hi, ErrInvalid)
+	}
+	return nil
+}
+
+// checkLocale reports whether s is empty or may be a language tag.
+func checkLocale(s string) error {
+	if len(s) > 35 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+		return fmt.Errorf("Locale is not a language tag such as de-AT: %w", ErrInvalid)
 	}
 	return nil
 }
