@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mspkit/mspkit"
 )
@@ -59,28 +60,52 @@ func (s *Service) StartGate(ctx context.Context, ref Ref, auth, claim []byte) (G
 	if len(claim) != KeySize {
 		return GateStatus{}, wrap("gate", fmt.Errorf("the claim has %d bytes, it must have %d: %w", len(claim), KeySize, ErrInvalid))
 	}
-	t := Take{Claim: sha(claim), Auth: AuthHash(auth), Allowed: true}
-	r, open, err := s.gated(ctx, ref, t)
+	t := Take{Claim: sha(claim), Auth: AuthHash(auth)}
+	r, err := s.store.Stat(ctx, ref)
+	if err == nil && r.Gate != GateProof && same(r.Auth, t.Auth) {
+		err = fmt.Errorf("the gate is %q: %w", r.Gate, ErrInvalid)
+	}
+	if err == nil {
+		err = s.open(r, t)
+	}
 	if err != nil {
 		return GateStatus{}, wrap("gate", err)
 	}
-	if !open {
-		return GateStatus{}, wrap("gate", ErrInvalid)
+	if r.holds(t.Claim, s.now()) {
+		return GateStatus{State: GatePassed}, nil
 	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	status, err := starter.Start(ctx, reveal(r, t))
 	return status, wrap("gate", err)
 }
 
-// allowed asks the gate, once it is sure that nothing else is in the way of t: what the gate uses up is not to be wasted.
-func (s *Service) allowed(ctx context.Context, ref Ref, t Take) (bool, error) {
-	t.Allowed = true
-	r, open, err := s.gated(ctx, ref, t)
-	if err != nil || !open {
+// admit looks what is in the way of t before anything is counted or used up, and asks the [RevealGate].
+func (s *Service) admit(ctx context.Context, ref Ref, t Take) (allowed bool, err error) {
+	r, err := s.store.Stat(ctx, ref)
+	if err != nil || !same(r.Auth, t.Auth) || r.Effective(s.now()).Final() {
+		return false, err // Take says it
+	}
+	if err := s.served(r); err != nil {
 		return false, err
 	}
-	if same(r.Claim, t.Claim) && r.Effective(s.now()) == StateOpening {
-		return true, nil // it was let through before, and its proof may be over by now
+	if r.Gate != GateProof || s.o.Gate == nil {
+		return false, nil
 	}
+	// What the gate uses up is not to be wasted.
+	if err := s.open(r, t); err != nil {
+		return false, err
+	}
+	switch {
+	case r.holds(t.Claim, s.now()):
+		return true, nil // it was let through before, and its proof may be over by now
+	case r.PassKeyID != "" && r.PassTries >= r.MaxPassTries:
+		return false, refusal(r, ErrLocked)
+	case r.PassKeyID != "" && len(t.Pass) == 0:
+		return false, refusal(r, ErrPassphrase)
+	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	err = s.o.Gate.Allow(ctx, reveal(r, t))
 	if errors.Is(err, ErrGate) {
 		return false, nil
@@ -88,17 +113,26 @@ func (s *Service) allowed(ctx context.Context, ref Ref, t Take) (bool, error) {
 	return err == nil, err
 }
 
-// gated returns the record, and whether its gate is the one thing between t and the content.
-func (s *Service) gated(ctx context.Context, ref Ref, t Take) (Record, bool, error) {
-	r, err := s.store.Stat(ctx, ref)
-	if err != nil || r.Gate != GateProof {
-		return r, false, err
+// open returns nil where the gate is the one thing that can be between t and the content of r, apart from a passphrase.
+func (s *Service) open(r Record, t Take) error {
+	t.Allowed = true
+	trial := r.Clone() // without the MAC of a passphrase, so Take does not ask for one
+	_, _, err := trial.Take(t, s.now())
+	return err
+}
+
+// holds reports whether the claim is that of the lease.
+func (r *Record) holds(claim []byte, now time.Time) bool {
+	return same(r.Claim, claim) && r.Effective(now) == StateOpening && now.Before(r.LeaseUntil)
+}
+
+// served returns [ErrRegion] where the files of r are not kept here.
+func (s *Service) served(r Record) error {
+	if len(s.regions) == 0 && len(r.Sizes) == 0 {
+		return nil
 	}
-	trial := r.Clone() // without the MAC of a passphrase, which Take checks
-	if _, _, err := trial.Take(t, s.now()); err != nil {
-		return r, false, err
-	}
-	return r, true, nil
+	_, err := s.blobs(r.Region)
+	return err
 }
 
 func reveal(r Record, t Take) Reveal {

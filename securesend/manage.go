@@ -129,7 +129,8 @@ func (s *Service) Revoke(ctx context.Context, ref Ref, technician string) error 
 }
 
 // Renew gives a new number and all tries back, for a recipient whom a program or a slip of the finger has locked out. With
-// [GateCode] the recipient asks for a new code.
+// [GateCode] the recipient asks for a new code. A request that somebody has begun to answer is open again, and what they
+// uploaded is deleted; where that fails the result has the new number all the same.
 func (s *Service) Renew(ctx context.Context, ref Ref, technician string) (Status, error) {
 	out, err := s.renew(ctx, ref, technician)
 	return out, wrap("renew", err)
@@ -163,7 +164,12 @@ func (s *Service) renew(ctx context.Context, ref Ref, technician string) (Status
 		return Status{}, err
 	}
 	s.nudge()
-	return s.status(r, true, now)
+	out, err := s.status(r, true, now)
+	if err == nil && r.Kind == KindRequest && r.State == StateDraft {
+		// Whoever answers now must not find, or continue, what somebody else has begun to upload.
+		err = s.deleteParts(ctx, r)
+	}
+	return out, err
 }
 
 // Rewrap seals the halves of up to limit sends again that were sealed by another key than the primary one, without

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/mspkit/mspkit"
 )
@@ -31,13 +32,14 @@ func (s *Service) ask(ctx context.Context, r SendRequest, question string) (Sent
 		return Sent{}, fmt.Errorf("the question has more than 500 characters: %w", ErrInvalid)
 	case r.Choice.DataToNote:
 		return Sent{}, fmt.Errorf("data to internal note: what a browser seals cannot be read here: %w", ErrUnsupported)
+	case r.Choice.Gate != "" && r.Choice.Gate != GateNumber && r.Choice.Gate != GateNone:
+		return Sent{}, fmt.Errorf("the gate of a request is number or none, not %q: %w", r.Choice.Gate, ErrUnsupported)
+	case r.Choice.Views > 1 || r.Choice.AfterView != 0:
+		return Sent{}, fmt.Errorf("a request is answered and read once, without Views or AfterView: %w", ErrInvalid)
 	}
 	p, err := s.plan(ctx, r, KindRequest, true, len(s.o.Blobs) > 0, now)
 	if err != nil {
 		return Sent{}, err
-	}
-	if p.record.Gate != GateNumber && p.record.Gate != GateNone {
-		return Sent{}, fmt.Errorf("the gate of a request is number or none, not %q: %w", p.record.Gate, ErrUnsupported)
 	}
 	key, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {
@@ -49,7 +51,7 @@ func (s *Service) ask(ctx context.Context, r SendRequest, question string) (Sent
 	if err != nil {
 		return Sent{}, err
 	}
-	p.record.Auth, p.record.MaxViews, p.record.AfterView = AuthHash(auth), 1, 0
+	p.record.Auth = AuthHash(auth)
 	p.record.Half, p.record.HalfKey = s.secrets.sealHalf(ref, key.Bytes()), s.secrets.primary
 	if p.record.Sealed, err = s.secrets.seal(ref, p.details); err != nil {
 		return Sent{}, err
@@ -147,8 +149,8 @@ func (s *Service) receive(ctx context.Context, ref Ref, technician string, claim
 		return nil, err
 	}
 	out.Text, out.Files = mspkit.Redact(m.Text), m.Files
-	if len(m.Files) != len(released.Sizes) {
-		return nil, fmt.Errorf("it has %d files, and %d were uploaded: %w", len(m.Files), len(released.Sizes), ErrEnvelope)
+	if !slices.EqualFunc(m.Files, released.Sizes, func(f FileInfo, size int64) bool { return f.Size == size }) {
+		return nil, fmt.Errorf("its files are not those that were uploaded: %w", ErrEnvelope)
 	}
 	return out, nil
 }
@@ -161,6 +163,11 @@ func (s *Service) takerAuth(ctx context.Context, ref Ref, technician string) ([]
 	}
 	if r.Kind != KindRequest {
 		return nil, ErrNotFound
+	}
+	if !r.State.Final() {
+		if err := s.served(r); err != nil {
+			return nil, err
+		}
 	}
 	for _, id := range s.secrets.ids {
 		auth, err := s.secrets.taker(id, ref, technician)

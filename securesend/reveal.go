@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/cleantext"
 	"github.com/mspkit/mspkit/internal/token"
 )
 
@@ -142,6 +144,10 @@ func (r *Refusal) Error() string { return r.Err.Error() }
 // Unwrap returns Err.
 func (r *Refusal) Unwrap() error { return r.Err }
 
+func refusal(r Record, err error) *Refusal {
+	return &Refusal{Err: err, TriesLeft: max(r.MaxTries-r.Tries, 0), PassTriesLeft: max(r.MaxPassTries-r.PassTries, 0)}
+}
+
 // Take hands a send to the claim: it is the only way to open one. The same claim may repeat it while its lease lasts. Errors are
 // [ErrAuth], [ErrOpening], [ErrEnded], [ErrDraft], [ErrNumber], [ErrPassphrase], [ErrLocked], [ErrGate], [ErrRegion] and
 // [ErrNotFound]; those that cost a try are a [*Refusal].
@@ -156,12 +162,11 @@ func (s *Service) Take(ctx context.Context, ref Ref, t TakeRequest) (Released, e
 	if len(t.PassAuth) > 0 {
 		take.Pass = s.secrets.macs(s.secrets.phrases, ref, string(t.PassAuth))
 	}
-	if s.o.Gate != nil {
-		ok, err := s.allowed(ctx, ref, take)
-		if err != nil {
+	if s.o.Gate != nil || len(s.regions) > 0 {
+		var err error
+		if take.Allowed, err = s.admit(ctx, ref, take); err != nil {
 			return Released{}, wrap("take", err)
 		}
-		take.Allowed = ok
 	}
 	out, err := s.release(ctx, ref, take)
 	return out, wrap("take", err)
@@ -173,12 +178,15 @@ func (s *Service) release(ctx context.Context, ref Ref, t Take) (Released, error
 	r, err := s.store.Take(ctx, ref, t, now)
 	if errors.Is(err, ErrNumber) || errors.Is(err, ErrPassphrase) || errors.Is(err, ErrLocked) {
 		s.nudge()
-		return Released{}, &Refusal{Err: err, TriesLeft: max(r.MaxTries-r.Tries, 0), PassTriesLeft: max(r.MaxPassTries-r.PassTries, 0)}
+		return Released{}, refusal(r, err)
 	}
 	if err != nil {
 		return Released{}, err
 	}
 	s.nudge()
+	if err := s.served(r); err != nil {
+		return Released{}, err // an instance without any region; the claim can be used with another one
+	}
 	d, err := s.secrets.open(r)
 	if err != nil {
 		return Released{}, err
@@ -224,18 +232,25 @@ func (s *Service) chunks(ctx context.Context, ref Ref, c ChunkRequest) (*ChunkRe
 	}
 	fetch := Fetch{Claim: sha(c.Claim), Auth: AuthHash(c.Auth), File: c.File, From: c.From, To: c.From}
 	now := s.now()
-	r, err := s.store.Extend(ctx, ref, fetch, now)
+	r, err := s.store.Stat(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	size := r.Sizes[c.File]
-	if c.To > Chunks(size) {
-		return nil, fmt.Errorf("the file has %d chunks: %w", Chunks(size), ErrInvalid)
+	// What cannot be given here must not extend the lease.
+	whole := fetch
+	whole.To = c.To
+	trial := r.Clone()
+	if err := trial.Extend(whole, now); err != nil {
+		return nil, err
 	}
 	blobs, err := s.blobs(r.Region)
 	if err != nil {
 		return nil, err
 	}
+	if r, err = s.store.Extend(ctx, ref, fetch, now); err != nil {
+		return nil, err
+	}
+	size := r.Sizes[c.File]
 	from := c.From * (ChunkSize + Overhead)
 	return &ChunkReader{
 		s: s, ctx: ctx, blobs: blobs, ref: ref, fetch: fetch, to: c.To, extended: now,
@@ -263,7 +278,8 @@ type ChunkReader struct {
 	partEnd  int64
 }
 
-// Read implements [io.Reader]. It fails with [ErrEnded] where the lease ends, the send is revoked, or parts are missing.
+// Read implements [io.Reader]. It fails with [ErrEnded] where the lease ends or the send is revoked, at the latest a quarter
+// of a [Lease] later. Only [io.EOF] means that all of it was read, and notes it.
 func (c *ChunkReader) Read(b []byte) (int, error) {
 	if c.off == c.end {
 		return 0, c.done()
@@ -278,6 +294,11 @@ func (c *ChunkReader) Read(b []byte) (int, error) {
 		n := c.off / partSize
 		c.partEnd = min((n+1)*partSize, c.end)
 		part, err := c.blobs.Open(c.ctx, Part{c.ref, c.fetch.File, int(n)}, c.off%partSize, c.partEnd-c.off)
+		if errors.Is(err, ErrNoPart) {
+			if _, why := c.s.store.Extend(c.ctx, c.ref, c.fetch, c.s.now()); why != nil {
+				err = why // it has ended, and Run has deleted the part
+			}
+		}
 		if err != nil {
 			return 0, wrap("chunks", err)
 		}
@@ -290,6 +311,8 @@ func (c *ChunkReader) Read(b []byte) (int, error) {
 		err = c.Close()
 	case err == io.EOF: //nolint:errorlint // the end of the stream, which is not wrapped
 		err = wrap("chunks", io.ErrUnexpectedEOF)
+	default:
+		err = wrap("chunks", err)
 	}
 	return n, err
 }
@@ -358,7 +381,7 @@ func (s *Service) sendCode(ctx context.Context, ref Ref, auth []byte) error {
 	}
 	err = s.send(ctx, d.CodeBy, Message{
 		Ref: ref, Key: NewEventID(), To: d.CodeTo, Brand: set.Brand, Locale: locale, Code: mspkit.Redact(code), Technician: d.Technician,
-		Text:    mspkit.Redact(fmt.Sprintf("%s: %s is your code to open what you were sent. It is good for %d minutes. Give it to nobody.", set.Brand.Name, code, int(s.o.CodeTTL.Minutes()))),
+		Text:    mspkit.Redact(codeText(set.Brand.Name, code, s.o.CodeTTL)),
 		Subject: fill(codeSubject, "", set.Brand.Name, ""),
 	})
 	if err == nil {
@@ -373,9 +396,17 @@ func (s *Service) sendCode(ctx context.Context, ref Ref, auth []byte) error {
 
 const codeSubject = "Your code from ${brand}"
 
+func codeText(brand, code string, ttl time.Duration) string {
+	good := fmt.Sprintf("%d minutes", int(ttl.Minutes()))
+	if ttl < 2*time.Minute {
+		good = fmt.Sprintf("%d seconds", int(ttl.Seconds()))
+	}
+	return fmt.Sprintf("%s: %s is your code to open what you were sent. It is good for %s. Give it to nobody.", cleantext.Name(brand, 64), code, good)
+}
+
 // codeLimits are like those of verifications: messages to one address over all tenants, and to one person.
 func (s *Service) codeLimits(r Record, d details) []Limit {
-	address := s.secrets.hash("destination", d.CodeBy, d.CodeTo)
+	address := s.secrets.hash("destination", d.CodeBy, strings.ToLower(d.CodeTo))
 	limits := []Limit{
 		{Name: LimitCooldown, Key: "destination/" + address + "/cooldown", Max: 1, Window: s.o.CodeCooldown, Global: true},
 		{Name: LimitDestination, Key: "destination/" + address + "/day", Max: 10, Window: day, Global: true},

@@ -70,7 +70,8 @@ func (s *Service) uploading(ctx context.Context, ref Ref, upload []byte) (Record
 }
 
 // PutPart stores one sealed part of a file, counted from 0 each. It can be repeated, with the same bytes only: what was
-// sealed twice is not safe.
+// sealed twice is not safe. A part that arrives after the draft was completed, ended, or given to somebody else is refused,
+// even where it was begun before.
 func (s *Service) PutPart(ctx context.Context, ref Ref, upload []byte, file, n int, r io.Reader) error {
 	return wrap("put part", s.putPart(ctx, ref, upload, file, n, r))
 }
@@ -111,7 +112,42 @@ func (s *Service) putPart(ctx context.Context, ref Ref, upload []byte, file, n i
 	if left < partSize {
 		long = tooLarge
 	}
-	return blobs.Put(ctx, Part{ref, file, n}, &limited{body, min(left, partSize), long})
+	part := &guarded{r: &limited{body, min(left, partSize), long}, check: func() error {
+		r, _, err := s.uploading(ctx, ref, upload)
+		if err == nil && r.State != StateDraft {
+			err = ErrConflict
+		}
+		return err
+	}}
+	if err := blobs.Put(ctx, Part{ref, file, n}, part); err != nil {
+		return err
+	}
+	// Between the check and the end of Put the draft may have ended, and Run may have deleted what was there: nothing would
+	// delete this part then.
+	after, err := s.store.Stat(context.WithoutCancel(ctx), ref)
+	switch {
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return err
+	case err == nil && !after.State.Final():
+		return nil
+	}
+	return errors.Join(ErrEnded, blobs.Delete(context.WithoutCancel(ctx), ref))
+}
+
+// guarded is a reader that does not end well where check fails, so that nothing of it is stored.
+type guarded struct {
+	r     io.Reader
+	check func() error
+}
+
+func (g *guarded) Read(p []byte) (int, error) {
+	n, err := g.r.Read(p)
+	if err == io.EOF { //nolint:errorlint // the end of the stream, which is not wrapped
+		if why := g.check(); why != nil {
+			return n, why
+		}
+	}
+	return n, err
 }
 
 // Parts returns the parts that have arrived, so that an upload can go on after a dropped connection.
@@ -239,14 +275,14 @@ func (s *Service) checkParts(ctx context.Context, r Record, set Settings, sizes 
 	next := 0
 	for i, size := range sizes {
 		for n := range int(Parts(size)) {
+			// What belongs to no file was uploaded and then left out; it is deleted with the rest.
+			for next < len(parts) && (parts[next].File < i || parts[next].File == i && parts[next].N < n) {
+				next++
+			}
 			if next == len(parts) || parts[next] != (PartInfo{i, n, PartSize(size, n)}) {
 				return fmt.Errorf("file %d, part %d has not arrived completely: upload it again: %w", i+1, n, ErrInvalid)
 			}
-			next++
 		}
-	}
-	if next < len(parts) {
-		return fmt.Errorf("there are parts of file %d that belong to no file: %w", parts[next].File+1, ErrInvalid)
 	}
 	return nil
 }
