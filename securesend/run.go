@@ -15,8 +15,6 @@ import (
 // fails waits, up to a minute, and holds nobody up. Any number of instances may run. What has ended cannot be opened even
 // where nothing runs: Run only cleans up.
 func (s *Service) Run(ctx context.Context) error {
-	s.running.Add(1)
-	defer s.running.Add(-1)
 	pause := s.o.Poll
 	for ctx.Err() == nil {
 		err, broken := s.pass(ctx)
@@ -161,6 +159,9 @@ func (s *Service) handOver(ctx context.Context) (recorders, store error) {
 		failed := map[mspkit.TenantID]bool{}
 		taken := make([]string, 0, len(events))
 		for _, e := range events {
+			if ctx.Err() != nil {
+				break
+			}
 			if failed[e.Tenant] {
 				continue
 			}
@@ -187,7 +188,7 @@ func (s *Service) record(ctx context.Context, e Event) error {
 	if s.o.Recorder == nil {
 		return nil
 	}
-	rctx, cancel := s.bounded(ctx)
+	rctx, cancel := s.bounded(context.WithoutCancel(ctx)) // the work in hand is finished
 	defer cancel()
 	return call(func() error { return s.o.Recorder.Record(rctx, e) })
 }

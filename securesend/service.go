@@ -8,10 +8,10 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -30,7 +30,8 @@ const (
 
 // Options are the parts of a [Service] beyond the required ones.
 type Options struct {
-	// Blobs are the stores of files by region. Nil means that there are no files, and one region of whatever name.
+	// Blobs are the stores of files by region. Nil means that there are no files, and one region of whatever name; then no
+	// instance on the same store may have any. An instance opens only what belongs to one of its regions.
 	Blobs map[string]BlobStore
 	// Senders by name send links and codes; see [Sender].
 	Senders map[string]Sender
@@ -42,7 +43,7 @@ type Options struct {
 	DataNoter DataNoter
 	// Authorize decides what a technician may do with what another sent. Nil refuses all of it.
 	Authorize func(ctx context.Context, tenant mspkit.TenantID, technician string, p Permission) error
-	// SendTimeout bounds one message, one note and one event handed over: default 15 s.
+	// SendTimeout bounds one message, one note, one question to the gate and one event handed over: default 15 s.
 	SendTimeout time.Duration
 	// CodeTTL is how long a code lives: default 5 minutes, cap 9 minutes; CodeCooldown the least time between two
 	// codes to one destination: default 45 s; CodeSends how many one send can have: default 3, cap 5.
@@ -69,7 +70,6 @@ type Service struct {
 	regions  []string
 	log      *slog.Logger
 	wake     chan struct{}
-	running  atomic.Int64
 
 	mu        sync.Mutex
 	holdbacks map[mspkit.TenantID]holdback // of recorders
@@ -151,7 +151,11 @@ func checkBase(s string) (string, error) {
 			return "", fmt.Errorf("the host of the base URL must be ASCII (punycode), so that it cannot imitate another: %w", ErrInvalid)
 		}
 	}
-	return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
+	p := strings.TrimRight(u.EscapedPath(), "/")
+	if p != "" && path.Clean(p) != p {
+		return "", fmt.Errorf("the path of the base URL has empty elements or dots, which browsers and mails change: %w", ErrInvalid)
+	}
+	return u.Scheme + "://" + u.Host + p, nil
 }
 
 // BaseURL returns the base of all links, without a slash at the end.
