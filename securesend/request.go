@@ -27,7 +27,7 @@ func (s *Service) ask(ctx context.Context, r SendRequest, question string) (Sent
 	now := s.now()
 	switch {
 	case r.Text.Reveal() != "" || len(r.Files) > 0 || r.Passphrase.Reveal() != "" || r.Held || r.Code != (Destination{}):
-		return Sent{}, fmt.Errorf("Text, Files, Passphrase, Held and Code have no meaning in a request: %w", ErrInvalid)
+		return Sent{}, fmt.Errorf("the fields Text, Files, Passphrase, Held and Code have no meaning in a request: %w", ErrInvalid)
 	case len([]rune(question)) > 500:
 		return Sent{}, fmt.Errorf("the question has more than 500 characters: %w", ErrInvalid)
 	case r.Choice.DataToNote:
@@ -66,7 +66,8 @@ func (s *Service) ask(ctx context.Context, r SendRequest, question string) (Sent
 	if out.Gate == GateNone {
 		out.Warning = warnNoGateRequest
 	}
-	return out, s.deliver(ctx, p, r, &out)
+	err = s.deliver(ctx, p, r, &out)
+	return out, err
 }
 
 const warnNoGateRequest = "The opening gate is off: whoever reads the message can answer, and so can a program that checks links in the mailbox."
@@ -107,8 +108,8 @@ type Received struct {
 
 	s         *Service
 	ref       Ref
-	auth      []byte
-	claim     []byte
+	auth      mspkit.Redacted[[]byte]
+	claim     mspkit.Redacted[[]byte]
 	keys      Keys
 	header    Header
 	sealedFor [KeySize]byte
@@ -133,7 +134,7 @@ func (s *Service) receive(ctx context.Context, ref Ref, technician string, claim
 	if err != nil {
 		return nil, err
 	}
-	out := &Received{s: s, ref: ref, auth: auth, claim: claim, sealedFor: released.Context}
+	out := &Received{s: s, ref: ref, auth: mspkit.Redact(auth), claim: mspkit.Redact(slices.Clone(claim)), sealedFor: released.Context}
 	if out.header, err = ParseHeader(released.Header); err != nil {
 		return nil, err
 	}
@@ -212,7 +213,7 @@ func (g *ranges) Read(b []byte) (int, error) {
 				return 0, io.EOF
 			}
 			to := min(g.next+MaxRange, g.chunks)
-			part, err := g.r.s.chunks(g.ctx, g.r.ref, ChunkRequest{Auth: g.r.auth, Claim: g.r.claim, File: g.file, From: g.next, To: to})
+			part, err := g.r.s.chunks(g.ctx, g.r.ref, ChunkRequest{Auth: g.r.auth.Reveal(), Claim: g.r.claim.Reveal(), File: g.file, From: g.next, To: to})
 			if err != nil {
 				return 0, err
 			}
@@ -239,5 +240,5 @@ func (g *ranges) Close() error {
 
 // AckReceived says that the technician has the answer: it is burnt.
 func (s *Service) AckReceived(ctx context.Context, r *Received) error {
-	return s.Ack(ctx, r.ref, r.auth, r.claim)
+	return s.Ack(ctx, r.ref, r.auth.Reveal(), r.claim.Reveal())
 }

@@ -133,7 +133,7 @@ type Released struct {
 }
 
 // Refusal says why a send was not opened, with what is left. It is the error in Err.
-type Refusal struct {
+type Refusal struct { //nolint:errname // it is read for what is left more than for what went wrong
 	Err                      error
 	TriesLeft, PassTriesLeft int
 }

@@ -93,7 +93,8 @@ func (s *secrets) open(r Record) (details, error) {
 	if err != nil {
 		return d, err
 	}
-	return d, json.Unmarshal(plain, &d)
+	err = json.Unmarshal(plain, &d)
+	return d, err
 }
 
 func (s *secrets) sealHalf(ref Ref, half []byte) []byte {

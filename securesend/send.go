@@ -107,7 +107,7 @@ func (s *Service) plan(ctx context.Context, r SendRequest, kind Kind, browser, f
 			errs = append(errs, &LockedFieldError{Field: f})
 		}
 	}
-	files = files && !(browser && set.FilesOff)
+	files = files && (!browser || !set.FilesOff)
 	c := r.Choice.over(set.Defaults)
 	if kind == KindRequest {
 		c.DataToNote, c.Views, c.AfterView = false, 1, 0 // the settings are about what technicians send
@@ -221,6 +221,7 @@ func (s *Service) checkGate(r SendRequest, c Choice) error {
 		return fmt.Errorf("Code is given, but the gate is %q: %w", c.Gate, ErrInvalid)
 	}
 	switch c.Gate {
+	case GateNumber, GateNone:
 	case GateProof:
 		if s.o.Gate == nil {
 			return fmt.Errorf("the gate %q needs Options.Gate: %w", c.Gate, ErrUnsupported)
@@ -571,7 +572,7 @@ func (s *Service) noteData(ctx context.Context, r SendRequest) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("data to internal note, the send was taken back: %w", withhold(err, append(names, r.Text.Reveal())...))
+	return fmt.Errorf("data to internal note, the send was taken back: %w", withhold(err, slices.Concat(names, []string{r.Text.Reveal()})...))
 }
 
 // Grant lets a technician's browser fill a send: it seals there, and the server never sees the content. The link of the

@@ -22,6 +22,9 @@ const (
 	RegionUK        = "UK South"
 )
 
+// european are the members of the European Economic Area, and Switzerland.
+var european = strings.Fields("AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE IS LI NO CH")
+
 // RegionOf returns the preset for a country, an ISO 3166-1 code of two letters such as "DE", or "" where there is none near.
 func RegionOf(country string) string {
 	switch c := strings.ToUpper(country); {
@@ -33,8 +36,8 @@ func RegionOf(country string) string {
 		return RegionAustralia
 	case c == "GB":
 		return RegionUK
-	case len(c) == 2 && strings.Contains(" AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE IS LI NO CH ", " "+c+" "):
-		return RegionEurope // the members of the European Economic Area, and Switzerland
+	case slices.Contains(european, c):
+		return RegionEurope
 	}
 	return ""
 }
@@ -191,10 +194,9 @@ func (c *Choice) validate(maxTTL time.Duration) error {
 
 // withDefaults returns s with every zero replaced, or everything that is wrong with it.
 func (s Settings) withDefaults() (Settings, error) {
-	var errs []error
-	errs = append(errs, s.Brand.Validate())
 	pick(&s.Locale, "en")
-	errs = append(errs, checkLocale(s.Locale),
+	errs := []error{
+		s.Brand.Validate(), checkLocale(s.Locale),
 		inRange("MaxText", &s.MaxText, 256<<10, 1, 512<<10),
 		inRange("MaxSize", &s.MaxSize, 1<<30, 1, MaxFileSize),
 		inRange("MaxFiles", &s.MaxFiles, 20, 1, MaxFiles),
@@ -202,7 +204,7 @@ func (s Settings) withDefaults() (Settings, error) {
 		inRange("NumberTries", &s.NumberTries, 2, 1, 2),
 		inRange("CodeTries", &s.CodeTries, 5, 1, 5),
 		inRange("PassphraseTries", &s.PassphraseTries, 10, 1, 20),
-	)
+	}
 	errs = append(errs,
 		inRange("TextTTL", &s.TextTTL, min(day, s.MaxTTL), time.Minute, s.MaxTTL),
 		inRange("FileTTL", &s.FileTTL, min(day, s.MaxTTL), time.Minute, s.MaxTTL),
@@ -220,9 +222,9 @@ func (s Settings) withDefaults() (Settings, error) {
 	pick(&s.Subject, defaultSubject)
 	switch {
 	case strings.Contains(s.Subject, "${link}"):
-		errs = append(errs, fmt.Errorf("Subject contains ${link}: subjects are shown on locked screens: %w", ErrInvalid))
+		errs = append(errs, fmt.Errorf("the Subject contains ${link}: subjects are shown on locked screens: %w", ErrInvalid))
 	case len(s.Subject) > 200 || !printable(s.Subject):
-		errs = append(errs, fmt.Errorf("Subject has more than 200 bytes or is not one line of text: %w", ErrInvalid))
+		errs = append(errs, fmt.Errorf("the Subject has more than 200 bytes or is not one line of text: %w", ErrInvalid))
 	default:
 		errs = append(errs, checkPlaceholders("Subject", s.Subject))
 	}
@@ -252,7 +254,7 @@ func inRange[T int | int64 | time.Duration](name string, v *T, def, lo, hi T) er
 // checkLocale reports whether s is empty or may be a language tag.
 func checkLocale(s string) error {
 	if len(s) > 35 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
-		return fmt.Errorf("Locale is not a language tag such as de-AT: %w", ErrInvalid)
+		return fmt.Errorf("the Locale is not a language tag such as de-AT: %w", ErrInvalid)
 	}
 	return nil
 }

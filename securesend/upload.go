@@ -142,7 +142,7 @@ type guarded struct {
 
 func (g *guarded) Read(p []byte) (int, error) {
 	n, err := g.r.Read(p)
-	if err == io.EOF { //nolint:errorlint // the end of the stream, which is not wrapped
+	if err == io.EOF {
 		if why := g.check(); why != nil {
 			return n, why
 		}
