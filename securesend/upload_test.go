@@ -52,7 +52,8 @@ func TestABrowserFillsASend(t *testing.T) {
 	require.Equal(t, "jane", w.lastEvent().By)
 
 	dana := w.readerOf(b.link(), sent.Number.Reveal())
-	dana.says("open sesame")
+	require.True(t, dana.open().Passphrase)
+	dana.knows(b.pass)
 	text, files := dana.reads()
 	require.Equal(t, "hunter2", text)
 	require.Len(t, files, 1)

@@ -258,9 +258,14 @@ func (r *reader) says(phrase string) {
 	r.w.t.Helper()
 	h, err := securesend.ParseHeader(r.open().Header)
 	require.NoError(r.w.t, err)
-	r.pass, err = securesend.PassKey(phrase, h.Salt)
+	key, err := securesend.PassKey(phrase, h.Salt)
 	require.NoError(r.w.t, err)
-	r.take.PassAuth = securesend.PassAuth(r.pass, r.f)
+	r.knows(key)
+}
+
+// knows is says with the key of the passphrase, which takes a while to make.
+func (r *reader) knows(key []byte) {
+	r.pass, r.take.PassAuth = key, securesend.PassAuth(key, r.f)
 }
 
 func (r *reader) takes() (securesend.Released, error) {
