@@ -237,7 +237,10 @@ func (s Settings) withDefaults() (Settings, error) {
 // Validate reports everything that is wrong with s, for a page on which a tenant changes them.
 func (s Settings) Validate() error {
 	_, err := s.withDefaults()
-	return wrap("settings", err)
+	if err != nil {
+		return fmt.Errorf("securesend: %w", err)
+	}
+	return nil
 }
 
 // inRange sets *v to def where it is zero and checks it against lo and hi.
