@@ -1,10 +1,12 @@
 package securesend_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -110,4 +112,24 @@ func TestABrowserSealedSendIsNotDelivered(t *testing.T) {
 		require.ErrorContains(t, err, "given in the browser")
 	}
 	require.Zero(t, w.listed())
+}
+
+// forgetful is a store that cannot note what was sent.
+type forgetful struct{ securesend.SecretStore }
+
+var errForgot = errors.New("the note was lost")
+
+func (forgetful) Note(context.Context, securesend.Ref, securesend.Stamp, time.Time) error {
+	return errForgot
+}
+
+func TestASendStandsWhereItsEventIsLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world) { w.store = forgetful{w.store} })
+	sent, err := w.Create(t.Context(), w.to(w.text("hunter2")))
+	require.ErrorIs(t, err, errForgot)
+	require.ErrorIs(t, err, securesend.ErrDelivery, "which says that there is a send")
+	require.Empty(t, sent.Undelivered)
+	text, _ := w.reader(sent).reads()
+	require.Equal(t, "hunter2", text)
 }

@@ -1,8 +1,11 @@
 package securesend_test
 
 import (
+	"errors"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -380,4 +383,34 @@ func TestADraftCannotBeOpened(t *testing.T) {
 	require.NoError(t, err)
 	text, _ := dana.reads()
 	require.Equal(t, "x", text)
+}
+
+func TestOfManyReadersOneOpens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	services := []*securesend.Service{w.Service, w.instance(nil)}
+	for range 20 {
+		sent := w.create(w.text("hunter2"))
+		first := w.reader(sent)
+		var opened, refused atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 64 {
+			r := first.another()
+			r.svc = services[i%2]
+			wg.Go(func() {
+				for range 2 { // each tries again
+					switch _, err := r.takes(); {
+					case err == nil:
+						opened.Add(1)
+					case errors.Is(err, securesend.ErrOpening):
+						refused.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, int64(2), opened.Load(), "one, and it again")
+		require.Equal(t, int64(126), refused.Load())
+		require.Equal(t, 1, w.stored(sent.Ref).Views)
+	}
 }

@@ -86,7 +86,7 @@ type SecretStore interface {
 	Put(ctx context.Context, r Record, s Stamp, now time.Time) error
 	// Commit completes a draft; see [Record.Commit].
 	Commit(ctx context.Context, ref Ref, c Content, now time.Time) (Record, error)
-	// Admit lets somebody answer a request; see [Record.Admit].
+	// Admit lets somebody answer a request; see [Record.Admit]. With an error it returns the hidden record, as Take does.
 	Admit(ctx context.Context, ref Ref, a Admission, now time.Time) (Record, error)
 
 	// Stat returns the record. It never counts as a view and changes nothing.
