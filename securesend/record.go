@@ -153,10 +153,10 @@ func (r *Record) Effective(now time.Time) State {
 	return r.State
 }
 
-// Locked reports whether the tries of the number, code or passphrase are used up.
+// Locked reports whether the tries of the number, code or passphrase are used up. It works on hidden records too.
 func (r *Record) Locked() bool {
 	return (r.Gate == GateNumber || r.Gate == GateCode) && r.Tries >= r.MaxTries ||
-		r.PassKeyID != "" && r.PassTries >= r.MaxPassTries // not by its MAC, which is hidden
+		r.PassKeyID != "" && r.PassTries >= r.MaxPassTries
 }
 
 // Unfetched returns the numbers of files that were not handed over completely in the present view, counted from 1.
