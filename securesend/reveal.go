@@ -237,15 +237,14 @@ func (s *Service) chunks(ctx context.Context, ref Ref, c ChunkRequest) (*ChunkRe
 		return nil, err
 	}
 	// What cannot be given here must not extend the lease.
-	whole := fetch
-	whole.To = c.To
-	trial := r.Clone()
-	if err := trial.Extend(whole, now); err != nil {
-		return nil, err
-	}
 	blobs, err := s.blobs(r.Region)
-	if err != nil {
-		return nil, err
+	if same(r.Auth, fetch.Auth) && !r.State.Final() {
+		switch {
+		case err != nil:
+			return nil, err
+		case c.File < 0 || c.File >= len(r.Sizes) || c.To > Chunks(r.Sizes[c.File]):
+			return nil, fmt.Errorf("there are no chunks %d to %d of file %d: %w", c.From, c.To, c.File+1, ErrInvalid)
+		}
 	}
 	if r, err = s.store.Extend(ctx, ref, fetch, now); err != nil {
 		return nil, err
