@@ -17,8 +17,8 @@ import (
 // TestService runs a [securesend.Service] on a store of sends and one of files and kills it at every call of either, before
 // the call and after it, and checks what is left together with another instance: never two recipients, no loss while the
 // lease lasts, no file or half that stays behind, no event lost. storage makes a fresh, empty storage and returns a
-// function that opens an instance of both stores on it; what needs closing is closed by t.Cleanup. It takes the place of
-// nothing in [TestStore] and [TestBlobStore], which a store passes first.
+// function that opens an instance of both stores on it, which is called twice; what needs closing is closed by t.Cleanup.
+// A store passes [TestStore] or [TestBlobStore] first, which say more exactly what is wrong with it.
 func TestService(t *testing.T, storage func(t *testing.T) (open func() (securesend.SecretStore, securesend.BlobStore))) {
 	t.Helper()
 	for _, s := range []struct {
@@ -38,10 +38,11 @@ func TestService(t *testing.T, storage func(t *testing.T) (open func() (securese
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			open := storage(t)
+			dying, living := newInstance(open), newInstance(open)
 			clock := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 			for _, mode := range crashModes {
 				for at := 1; ; at++ {
-					c := newCrashed(t, open, fuse{crashMode: mode, at: at}, clock)
+					c := newCrashed(t, dying, living, fuse{crashMode: mode, at: at}, clock)
 					s.run(c)
 					c.settle()
 					clock = c.clock
@@ -82,7 +83,18 @@ type crashed struct {
 	refs   []securesend.Ref
 }
 
-func newCrashed(t testing.TB, open func() (securesend.SecretStore, securesend.BlobStore), f fuse, clock time.Time) *crashed {
+// instance is one opened pair of stores.
+type instance struct {
+	store securesend.SecretStore
+	blobs securesend.BlobStore
+}
+
+func newInstance(open func() (securesend.SecretStore, securesend.BlobStore)) instance {
+	store, blobs := open()
+	return instance{store, blobs}
+}
+
+func newCrashed(t testing.TB, dying, living instance, f fuse, clock time.Time) *crashed {
 	t.Helper()
 	c := &crashed{TB: t, fuse: &f, began: clock, clock: clock}
 	ring, err := mspkit.NewKeyRing(mspkit.NewKey("k1"))
@@ -105,9 +117,8 @@ func newCrashed(t testing.TB, open func() (securesend.SecretStore, securesend.Bl
 		}
 		return svc
 	}
-	store, blobs := open()
-	c.a = serve(crashStore{store, c.fuse}, crashBlobs{blobs, c.fuse})
-	c.store, c.blobs = open()
+	c.a = serve(crashStore{dying.store, c.fuse}, crashBlobs{dying.blobs, c.fuse})
+	c.store, c.blobs = living.store, living.blobs
 	c.b = serve(c.store, c.blobs)
 	return c
 }
