@@ -143,8 +143,8 @@ func (r *Record) Effective(now time.Time) State {
 		return r.State
 	case r.State == StateOpening && now.Before(r.LeaseUntil):
 		return StateOpening
-	case r.State == StateOpening && r.Views >= r.MaxViews:
-		return StateLapsed
+	case r.State == StateOpening && (r.Views >= r.MaxViews || !now.Before(r.ExpiresAt)):
+		return StateLapsed // not expired: it was handed out
 	case !now.Before(r.ExpiresAt):
 		return StateExpired
 	case r.State == StateOpening && !now.Before(r.LeaseUntil.Add(LeaseMargin)):
