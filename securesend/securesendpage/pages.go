@@ -107,6 +107,10 @@ func (p *Pages) routes() []webpage.Route {
 	routes := []webpage.Route{{
 		Name: "worker", Method: http.MethodGet, Pattern: "/" + workerFile, Kind: webpage.AssetKind, Handler: p.showWorker,
 		Script: true, Connect: true,
+	}, {
+		// The worker answers what is below this path. Where it does not, this answer leaves the page as it is.
+		Name: "download", Method: http.MethodGet, Pattern: "/d/{id}", Kind: webpage.AssetKind,
+		Handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
 	}}
 	for _, k := range kinds {
 		page := func(name, below string, h func(http.ResponseWriter, *http.Request, kind)) {

@@ -281,7 +281,8 @@
     addEventListener("online", go);
   });
 
-  const pagePath = () => location.pathname.replace(/\/+$/, "");
+  const app = document.getElementById("app");
+  const path = app ? app.dataset.api : "";
   const again = e => e.code === "offline" || e.code === "unavailable" || e.code === "limited";
 
   function fault(status, text) {
@@ -299,7 +300,7 @@
     const stop = new AbortController();
     const timer = setTimeout(() => stop.abort(), 120000);
     try {
-      const answer = await fetch(pagePath() + "/" + verb, {
+      const answer = await fetch(path + "/" + verb, {
         method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
         cache: "no-store", redirect: "error", referrerPolicy: "no-referrer", signal: stop.signal,
       });
@@ -332,7 +333,7 @@
   function sendPart(upload, file, n, sealed, progress) {
     return new Promise((done, fail) => {
       const x = new XMLHttpRequest();
-      x.open("POST", pagePath() + "/part/" + file + "/" + n);
+      x.open("POST", path + "/part/" + file + "/" + n);
       x.setRequestHeader("Content-Type", "application/octet-stream");
       x.setRequestHeader("Mspkit-Upload", upload);
       x.timeout = 600000;
@@ -423,7 +424,7 @@
   }
 
   async function startWorker(app) {
-    if (!navigator.serviceWorker || !self.isSecureContext || app.dataset.buffered !== undefined) return null;
+    if (!navigator.serviceWorker || !self.isSecureContext) return null;
     const registration = await navigator.serviceWorker.register(app.dataset.worker, {scope: app.dataset.downloads});
     const it = registration.active || registration.waiting || registration.installing;
     const active = new Promise(done => {
@@ -528,8 +529,6 @@
 
   // ---- Views ----
 
-  const app = document.getElementById("app");
-
   // show puts a view of the page in place of the one before and moves the focus there, so that it is read out.
   function show(name, fill) {
     const view = document.querySelector('template[data-view="' + name + '"]').content.cloneNode(true);
@@ -537,7 +536,7 @@
     if (fill) fill(part);
     const heading = view.querySelector("h1");
     app.replaceChildren(view);
-    app.dataset.state = name;
+    app.dataset.view = name;
     app.removeAttribute("aria-busy");
     document.title = heading.textContent + " · " + app.dataset.brand;
     heading.tabIndex = -1;
@@ -545,12 +544,12 @@
     scrollTo(0, 0);
   }
 
+  const ended = ["acknowledged", "lapsed", "expired", "revoked"];
   const find = slot => app.querySelector('[data-slot="' + slot + '"]');
   const reveals = (e, on) => e && (e.hidden = !on);
 
   function say(e, message) {
     e.textContent = message;
-    e.hidden = message === "";
   }
 
   // complain shows what is wrong with a field and moves the focus there.
@@ -587,6 +586,7 @@
       not_found: "gone", auth: "link-wrong", ended: "ended", draft: "draft", opening: "busy", conflict: "busy", locked: "locked",
       altered: "altered", envelope: "altered", offline: "offline", unavailable: "offline", limited: "offline", region: "offline",
       link_missing: "link-missing", link_cut: "link-cut", link_wrong: "link-wrong", unsupported: "unsupported", foreign: "foreign",
+      used: "used", answered: "answered",
     };
     const view = known[e.code] || "broken";
     show(document.querySelector('template[data-view="' + view + '"]') ? view : "broken", part => {
@@ -645,8 +645,7 @@
     return stored.get(key);
   }
 
-  const token = () => pagePath().split("/").pop();
-  const kind = () => pagePath().split("/").slice(-2)[0];
+  const token = () => path.split("/").pop();
 
   // fragment returns the bytes after the #, or says what is wrong with them.
   function fragment() {
@@ -659,7 +658,7 @@
   }
 
   function forgetFragment() {
-    history.replaceState(null, "", pagePath());
+    history.replaceState(null, "", location.pathname);
   }
 
   // supported fails where the browser cannot do what follows: too old, or a page without https.
@@ -686,13 +685,13 @@
 
   async function reveal() {
     supported();
-    const f = kind() === "h" ? await heldFragment((fromBase64url(token()) || new Uint8Array(KEY)).slice(0, KEY)) : fragment();
+    const f = app.dataset.kind === "held" ? await heldFragment((fromBase64url(token()) || new Uint8Array(KEY)).slice(0, KEY)) : fragment();
     const me = {fragment: f, auth: toBase64url(await auth(f)), claim: secretOf("claim"), mark: "securesend/taken/" + token()};
     const opened = await post("open", {auth: me.auth});
     me.opened = opened;
     me.skew = Date.parse(opened.now) - Date.now();
     const mine = stored.get(me.mark) === me.claim && opened.state === "opening";
-    if (["acknowledged", "lapsed", "expired", "revoked"].includes(opened.state)) throw new Fault("ended", {openedBefore: opened.openedBefore});
+    if (ended.includes(opened.state)) throw new Fault("ended", {openedBefore: opened.openedBefore});
     if (opened.state === "draft") throw new Fault("draft");
     if (opened.state === "opening" && !mine) throw new Fault("opening");
     if (mine && !opened.passphrase) {
@@ -848,7 +847,7 @@
   // copied and the last file was handed over, or when the person says that they have everything.
   function content(me, taken, opened) {
     const skew = Date.parse(taken.now) - Date.now();
-    let lease = Date.parse(taken.leaseUntil), read = opened.text === "", ended = false, stopClock = () => {};
+    let lease = Date.parse(taken.leaseUntil), read = opened.text === "", gone = false, stopClock = () => {};
     const missing = new Set(opened.files.map((f, i) => i));
     show("content", part => {
       reveals(part("text-part"), opened.text !== "");
@@ -882,7 +881,7 @@
     function watch() {
       let left = READ_TIME;
       const timer = setInterval(() => {
-        if (ended || read) clearInterval(timer);
+        if (gone || read) clearInterval(timer);
         else if (document.visibilityState === "visible" && --left <= 0) {
           clearInterval(timer);
           seen();
@@ -896,8 +895,8 @@
     }
 
     async function finish() {
-      if (ended || !read || missing.size > 0) return;
-      ended = true;
+      if (gone || !read || missing.size > 0) return;
+      gone = true;
       stopClock();
       reveals(find("clock-line"), false);
       reveals(find("done"), false);
@@ -914,8 +913,8 @@
 
     // over is the end of the lease: what was not fetched cannot be fetched any more.
     function over() {
-      if (ended) return;
-      ended = true;
+      if (gone) return;
+      gone = true;
       stopClock();
       reveals(find("clock-line"), false);
       reveals(find("done"), false);
@@ -954,7 +953,7 @@
         }
         bar.hidden = true;
         delete button.dataset.running;
-        button.disabled = ended;
+        button.disabled = gone;
         finish();
       });
       return e;
@@ -1086,7 +1085,7 @@
 
   // formBack returns the form as it was left, with its heading.
   function formBack(form) {
-    app.dataset.state = "form";
+    app.dataset.view = "form";
     return [form.closest(".card")];
   }
 
@@ -1160,7 +1159,7 @@
     const print = fragment();
     const asked = await post("open", {});
     const key = fromBase64url(asked.key);
-    if (["acknowledged", "lapsed", "expired", "revoked"].includes(asked.state)) throw new Fault("ended");
+    if (ended.includes(asked.state)) throw new Fault("ended");
     if (!key || key.length !== POINT || !equal(await sha256(key), print)) throw new Fault("foreign");
     if (asked.state !== "draft") throw new Fault("answered");
     const upload = secretOf("upload"), mark = "securesend/admitted/" + token();
@@ -1226,9 +1225,11 @@
   Object.defineProperty(self, "mspkitSecuresend", {value: Object.freeze(twin)});
 
   async function start() {
-    const run = {reveal, compose: composePage, request}[app.dataset.app];
-    app.dataset.state = "loading";
+    const run = {send: reveal, held: reveal, compose: composePage, request}[app.dataset.kind];
+    reveals(find("loading"), true);
     try {
+      // Once it is burnt its fragment is gone from the address, and the page itself says so.
+      if (ended.includes(app.dataset.state) && location.hash === "") throw new Fault("ended");
       await run();
     } catch (e) {
       fail(e, e.code === "offline" || e.code === "unavailable" || e.code === "limited" || e.code === "opening" || e.code === "draft" || e.code === "locked" ? start : null);
