@@ -35,6 +35,7 @@ type sends struct {
 	base     string
 	settings securesend.Settings
 	pages    http.Handler
+	locale   string
 	gate     proofs
 	codes    texts
 
@@ -155,7 +156,7 @@ func cut(rw http.ResponseWriter, r *http.Request) {
 
 func (w *sends) create(change ...func(*securesend.SendRequest)) securesend.Sent {
 	w.Helper()
-	r := securesend.SendRequest{Tenant: tenant, By: sender, Text: mspkit.Redact("hunter2 <b>& \"quotes\"\nsecond line")}
+	r := securesend.SendRequest{Tenant: tenant, By: sender, Locale: w.locale, Text: mspkit.Redact("hunter2 <b>& \"quotes\"\nsecond line")}
 	for _, c := range change {
 		c(&r)
 	}
@@ -166,7 +167,7 @@ func (w *sends) create(change ...func(*securesend.SendRequest)) securesend.Sent 
 
 func (w *sends) grant(change ...func(*securesend.SendRequest)) securesend.Sent {
 	w.Helper()
-	r := securesend.SendRequest{Tenant: tenant, By: sender}
+	r := securesend.SendRequest{Tenant: tenant, By: sender, Locale: w.locale}
 	for _, c := range change {
 		c(&r)
 	}
@@ -177,7 +178,7 @@ func (w *sends) grant(change ...func(*securesend.SendRequest)) securesend.Sent {
 
 func (w *sends) ask(question string) securesend.Sent {
 	w.Helper()
-	s, err := w.svc.Ask(w.Context(), securesend.SendRequest{Tenant: tenant, By: sender}, question)
+	s, err := w.svc.Ask(w.Context(), securesend.SendRequest{Tenant: tenant, By: sender, Locale: w.locale}, question)
 	require.NoError(w, err)
 	return s
 }

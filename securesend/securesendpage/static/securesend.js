@@ -712,6 +712,8 @@
       part("what").textContent = o.sizes.length === 0 ? text("what.text") : counted("what.files", o.sizes.length) + " · " + sizeText(total);
       part("expires").textContent = timeText(o.expiresAt);
       part("views").textContent = counted("views", o.viewsLeft);
+      reveals(part("note-once"), o.viewsLeft <= 1);
+      reveals(part("note-more"), o.viewsLeft > 1);
       const before = part("before");
       if (o.openedBefore && !mine) {
         before.hidden = false;
@@ -946,7 +948,7 @@
           await save(f, i, bar, state);
           missing.delete(i);
           say(state, text("file.done"));
-          e.classList.add("file-done");
+          button.classList.add("secondary");
         } catch (error) {
           say(state, text(error.code === "ended" || error.code === "opening" ? "file.late" : error.code === "altered" ? "file.altered"
             : error.code === "too_large" ? "file.command" : error.code === "cancelled" ? "file.cancelled" : "file.failed"));
