@@ -167,8 +167,6 @@ func checkScript(source string, list, used map[string]bool) (faults []string) {
 		return i
 	}
 	// Names that the script itself gives: declarations, parameters, keys and methods of its objects.
-	functions := 0
-	_ = functions
 	for i, x := range w {
 		switch {
 		case x.text == "const" || x.text == "let":

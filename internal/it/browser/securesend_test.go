@@ -47,6 +47,7 @@ func TestATechnicianLocksATextAndTheRecipientOpensItOnce(t *testing.T) {
 	r.run(chromedp.KeyEvent(kb.Enter))
 	r.view("content")
 	require.Equal(t, content, eval[string](r, slot("text")+".textContent"), "text is text, whatever stands in it")
+	require.Equal(t, "H1", eval[string](r, "document.activeElement.tagName"), "a new view is read out")
 	require.Contains(t, r.text("message"), "Please change this password")
 	require.Equal(t, link, eval[string](r, "location.href"), "a reload works while the lease runs")
 	require.Equal(t, securesend.StateOpening, w.status(granted).State)

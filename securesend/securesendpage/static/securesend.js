@@ -298,7 +298,7 @@
 
   async function post(verb, body, raw) {
     const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), 120000);
+    const timer = setTimeout(() => stop.abort(), raw ? 600000 : 60000);
     try {
       const answer = await fetch(path + "/" + verb, {
         method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
@@ -849,7 +849,7 @@
   // copied and the last file was handed over, or when the person says that they have everything.
   function content(me, taken, opened) {
     const skew = Date.parse(taken.now) - Date.now();
-    let lease = Date.parse(taken.leaseUntil), read = opened.text === "", gone = false, stopClock = () => {};
+    let lease = Date.parse(taken.leaseUntil), running = 0, read = opened.text === "", gone = false, stopClock = () => {};
     const missing = new Set(opened.files.map((f, i) => i));
     show("content", part => {
       reveals(part("text-part"), opened.text !== "");
@@ -874,7 +874,7 @@
         finish();
       });
     });
-    stopClock = countdown(find("clock"), () => lease, skew, over);
+    stopClock = countdown(find("clock"), () => running > 0 ? Date.now() + skew + 60000 : lease, skew, over);
     reveals(find("clock-files"), opened.files.length > 0);
     reveals(find("clock-text"), opened.files.length === 0);
     if (!read) watch();
@@ -940,6 +940,7 @@
       button.setAttribute("aria-label", text("file.save", {name: f.name}));
       bar.setAttribute("aria-label", text("file.progress", {name: f.name}));
       button.addEventListener("click", async () => {
+        running++;
         button.disabled = true;
         button.dataset.running = "";
         bar.hidden = false;
@@ -953,6 +954,7 @@
           say(state, text(error.code === "ended" || error.code === "opening" ? "file.late" : error.code === "altered" ? "file.altered"
             : error.code === "too_large" ? "file.command" : error.code === "cancelled" ? "file.cancelled" : "file.failed"));
         }
+        running--;
         bar.hidden = true;
         delete button.dataset.running;
         button.disabled = gone;
