@@ -178,7 +178,7 @@ func checkScript(source string, list, used map[string]bool) (faults []string) {
 				declare(j, end)
 				// The next one follows the next comma outside of brackets, before the statement ends.
 				for j = end; j < len(w) && at(j).text != "," && at(j).text != ";" && at(j).text != "of" && at(j).text != ")"; j++ {
-					if strings.Contains("([{", at(j).text) {
+					if slices.Contains([]string{"(", "[", "{"}, at(j).text) {
 						j = pair(j, 1)
 					}
 				}

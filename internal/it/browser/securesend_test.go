@@ -410,4 +410,3 @@ func withFilesOf(files ...file) []securesend.File {
 	withFiles(files...)(&r)
 	return r.Files
 }
-

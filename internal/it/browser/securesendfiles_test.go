@@ -3,6 +3,7 @@ package browser_test
 import (
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -12,7 +13,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/securesend"
+	"github.com/mspkit/mspkit/securesend/client"
 )
 
 const mib = 1 << 20
@@ -62,7 +65,8 @@ func TestFilesAreStreamedByTheWorkerAndBufferedWithoutIt(t *testing.T) {
 			} else {
 				require.Zero(t, streamed)
 			}
-			require.Equal(t, s.Link.Reveal()[:strings.Index(s.Link.Reveal(), "#")], eval[string](b, "location.href"), "the page stays")
+			path, _, _ := strings.Cut(s.Link.Reveal(), "#")
+			require.Equal(t, path, eval[string](b, "location.href"), "the page stays")
 		})
 	}
 }
@@ -312,3 +316,45 @@ func TestAnUploadWaitsForThePersonInTheEnd(t *testing.T) {
 	b.view("result")
 }
 
+// What the page seals the Go client opens, and the other way round.
+func TestThePageAndTheClientOpenWhatTheOtherSealed(t *testing.T) {
+	t.Parallel()
+	b, w := newTab(t), newSends(t)
+	f := noise("a ü.bin", 9*mib+1)
+	b.open(w.grant().Link.Reveal())
+	b.view("form")
+	b.put("text", content)
+	b.put("passphrase", "Café")
+	b.run(chromedp.SetUploadFiles(chromedp.CSS("#pick"), onDisk(t, f)))
+	b.until("the file is listed", slot("picked-state")+".innerText.includes('1 file')")
+	b.submit()
+	b.view("result")
+	link, number := eval[string](b, slot("link")+".value"), strings.TrimSpace(b.text("number"))
+	got, err := client.Open(t.Context(), link, &client.OpenOptions{Number: mspkit.Redact(number), Passphrase: mspkit.Redact("Café")})
+	require.NoError(t, err)
+	require.Equal(t, content, got.Text.Reveal())
+	dir := t.TempDir()
+	names, err := got.Save(t.Context(), dir)
+	require.NoError(t, err)
+	require.Equal(t, []string{f.name}, names)
+	saved, err := os.ReadFile(filepath.Join(dir, f.name))
+	require.NoError(t, err)
+	require.Equal(t, f.content, string(saved))
+	require.NoError(t, got.Done(t.Context()))
+
+	sent, err := client.Create(t.Context(), w.grant().Link.Reveal(), &client.CreateOptions{
+		Text: mspkit.Redact(content), Files: []securesend.File{{Name: f.name, Size: int64(len(f.content)), Reader: strings.NewReader(f.content)}},
+	})
+	require.NoError(t, err)
+	r := newTab(t)
+	down := r.downloads()
+	r.open(sent.Link.Reveal())
+	r.view("gate")
+	r.put("number", sent.Number.Reveal())
+	r.submit()
+	r.view("content")
+	require.Equal(t, content, eval[string](r, slot("text")+".textContent"))
+	r.save(0)
+	require.Equal(t, f.content, r.saved(down, f.name, len(f.content)))
+	r.quiet()
+}

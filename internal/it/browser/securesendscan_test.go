@@ -129,6 +129,7 @@ func TestAScannerWithABrowserOpensNothing(t *testing.T) {
 				r.push("code-send")
 				r.until("the code is sent", slot("code-state")+".innerText.includes('on its way')")
 				r.put("code", w.codes.code())
+			case securesend.GateNone:
 			case securesend.GateProof:
 				w.gate.set(securesend.GatePassed)
 				r.push("proof-start")

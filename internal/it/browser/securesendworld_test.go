@@ -199,10 +199,10 @@ func (w *sends) kinds() []securesend.EventKind {
 func gated(g securesend.Gate) func(*securesend.SendRequest) {
 	return func(r *securesend.SendRequest) {
 		r.Choice.Gate = g
-		switch g {
-		case securesend.GateCode:
+		if g == securesend.GateCode {
 			r.Code = securesend.Destination{Sender: "sms", Address: "+49 30 901820"}
-		case securesend.GateProof:
+		}
+		if g == securesend.GateProof {
 			r.Subject = "dana"
 		}
 	}
@@ -248,10 +248,18 @@ func onDisk(t testing.TB, files ...file) []string {
 
 // The page.
 
-// view waits for a view of the page.
+// view waits for a view of the page, which may be loaded anew meanwhile.
 func (b *tab) view(name string) {
 	b.Helper()
-	b.until("the view "+name, `document.querySelector("#app") && document.querySelector("#app").dataset.view === "`+name+`"`)
+	last := ""
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
+		v, err := runEval[string](b, `(document.querySelector("#app") || {dataset: {}}).dataset.view || ""`)
+		if err == nil && v == name {
+			return
+		}
+		last = v
+	}
+	require.FailNow(b, "waited for the view "+name, "there is %q; the page says: %s", last, eval[string](b, "document.body.innerText"))
 }
 
 func slot(name string) string { return `document.querySelector("#app [data-slot='` + name + `']")` }
