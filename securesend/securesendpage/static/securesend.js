@@ -868,6 +868,7 @@
         say(find("copy-state"), text(ok ? "copied" : "copy_by_hand"));
         if (ok) seen();
       });
+      if (taken.viewsLeft > 0) part("done").textContent = text("done");
       part("done").addEventListener("click", () => {
         missing.clear();
         read = true;
