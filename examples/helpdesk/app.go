@@ -20,6 +20,7 @@ import (
 	"github.com/mspkit/mspkit/mail"
 	"github.com/mspkit/mspkit/mail/mailtest"
 	"github.com/mspkit/mspkit/mail/smtpmail"
+	"github.com/mspkit/mspkit/securesend"
 	"github.com/mspkit/mspkit/teamsapp"
 	"github.com/mspkit/mspkit/verify"
 	"github.com/mspkit/mspkit/verify/mailchannel"
@@ -138,6 +139,8 @@ type app struct {
 	cfg     config
 	verify  *verify.Service
 	pages   *verifypage.Pages
+	sends   *securesend.Service
+	rules   *sendRules
 	noter   *noter
 	mux     *http.ServeMux // everything, for this machine
 	outside *http.ServeMux // the callers' pages, the bot and the status callbacks
@@ -178,30 +181,31 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	store, conversations, err := a.openStores(ctx)
+	stores, err := a.openStores(ctx)
 	if err != nil {
 		return nil, err
 	}
 	a.people = people(time.Now(), cfg)
-	a.noter = &noter{keys: map[string]bool{}, now: a.now}
-	if b := cfg.beside; b != nil { // one ticket system and one time for both
-		a.noter, a.offset = b.noter, time.Until(b.now())
+	a.noter, a.rules = newNoter(a.now), newSendRules()
+	if b := cfg.beside; b != nil { // one ticket system, one set of rules and one time for both
+		a.noter, a.rules, a.offset = b.noter, b.rules, time.Until(b.now())
 	}
-	email, err := a.mailChannel()
+	var by ways
+	email, err := a.mailChannel(&by)
 	if err != nil {
 		return nil, err
 	}
-	sms, err := a.textChannel()
+	if err := a.textChannel(&by); err != nil {
+		return nil, err
+	}
+	teams, err := a.teamsChannel(ring, stores.conversations)
 	if err != nil {
 		return nil, err
 	}
-	teams, err := a.teamsChannel(ring, conversations)
-	if err != nil {
-		return nil, err
-	}
+	by.teams = a.bot
 	base := or(cfg.publicURL, cfg.url) + "/verify"
-	a.verify, err = verify.New(store, ring, base, a.settings, &verify.Options{
-		Channels:  map[string]verify.Channel{"teams": teams, "email": email, "sms": sms},
+	a.verify, err = verify.New(stores.verify, ring, base, a.settings, &verify.Options{
+		Channels:  map[string]verify.Channel{"teams": teams, "email": email, "sms": by.sms},
 		Recorder:  &recorder{noter: a.noter, person: a.person},
 		Authorize: a.authorize,
 		Lookup:    a.lookup,
@@ -220,7 +224,7 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 		a.who[tenant] = a.pages.PublicURL(tenant)
 	}
 	a.handle("/verify/", http.StripPrefix("/verify", a.pages))
-	if err := errors.Join(a.statusCallbacks(), a.serveTeams()); err != nil {
+	if err := errors.Join(a.statusCallbacks(), a.serveTeams(), a.openSends(ring, stores.sends, by)); err != nil {
 		return nil, err
 	}
 	portal, err := a.portal()
@@ -286,7 +290,7 @@ func loadKeys(path string) (*mspkit.KeyRing, error) {
 	return mspkit.NewKeyRing(keys...)
 }
 
-func (a *app) mailChannel() (verify.Channel, error) {
+func (a *app) mailChannel(by *ways) (verify.Channel, error) {
 	from := mail.Address{Name: "Northwind IT", Email: a.cfg.smtpFrom}
 	if !a.cfg.realMail {
 		server, err := mailtest.Start(nil)
@@ -307,6 +311,7 @@ func (a *app) mailChannel() (verify.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
+	by.mailer = mailer
 	templates, err := mail.NewTemplates(nil)
 	if err != nil {
 		return nil, err
@@ -316,7 +321,7 @@ func (a *app) mailChannel() (verify.Channel, error) {
 
 const demoAccount = "ACdeadbeefdeadbeefdeadbeefdeadbeef"
 
-func (a *app) textChannel() (verify.Channel, error) {
+func (a *app) textChannel(by *ways) error {
 	callback := ""
 	if a.cfg.publicURL != "" || !a.cfg.realTextMessage {
 		callback = or(a.cfg.publicURL, a.cfg.url) + "/twilio/status"
@@ -325,10 +330,10 @@ func (a *app) textChannel() (verify.Channel, error) {
 		a.cfg.twilioSID, a.cfg.twilioToken, a.cfg.twilioFrom = demoAccount, mspkit.Redact(mspkit.NewKey("t").Export().Reveal()), "+12025550100"
 		server, err := twiliotest.New(a.cfg.twilioSID, a.cfg.twilioToken.Reveal(), &twiliotest.Options{AutoDeliver: true})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if a.cfg.twilioURL, err = server.Start(); err != nil {
-			return nil, err
+			return err
 		}
 		a.closers = append(a.closers, server.Close)
 		a.phone = server
@@ -338,13 +343,15 @@ func (a *app) textChannel() (verify.Channel, error) {
 			}
 		})
 	}
-	client, err := twilio.New(a.cfg.twilioSID, twilio.AuthToken(a.cfg.twilioToken.Reveal()), twilio.Sender{From: a.cfg.twilioFrom}, &twilio.Options{
+	var err error
+	by.texts, err = twilio.New(a.cfg.twilioSID, twilio.AuthToken(a.cfg.twilioToken.Reveal()), twilio.Sender{From: a.cfg.twilioFrom}, &twilio.Options{
 		BaseURL: a.cfg.twilioURL, StatusCallback: callback, Logger: a.cfg.log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return smschannel.New(client, &smschannel.Options{Region: "US", Countries: []string{"US", "AT", "DE", "PT"}, AllowUnassigned: true})
+	by.sms, err = smschannel.New(by.texts, &smschannel.Options{Region: "US", Countries: []string{"US", "AT", "DE", "PT"}, AllowUnassigned: true})
+	return err
 }
 
 // statusCallbacks lets Twilio report deliveries.
@@ -364,13 +371,16 @@ func (a *app) statusCallbacks() error {
 	return nil
 }
 
+// brand is how the helpdesk looks to those who call it.
+var brand = mspkit.Brand{Name: "Northwind IT", Color: "#0b6e4f", Phone: "+1 202 555 0100", Site: "https://northwind.example"}
+
 // settings are the same for both clients here; a real host reads them per tenant.
 func (a *app) settings(_ context.Context, tenant mspkit.TenantID) (verify.Settings, error) {
 	if _, ok := clients[tenant]; !ok {
 		return verify.Settings{}, fmt.Errorf("there is no client with this id: %w", verify.ErrNotFound)
 	}
 	return verify.Settings{
-		Brand:    mspkit.Brand{Name: "Northwind IT", Color: "#0b6e4f", Phone: "+1 202 555 0100", Site: "https://northwind.example"},
+		Brand:    brand,
 		Limits:   verify.Limits{Cooldown: 5 * time.Second, PerDestination: 200, UnverifiedPerDestination: 200, PerSubject: 200}, // short, so that one can play
 		Approval: verify.Approval{Subjects: []string{"ines"}},
 	}, nil

@@ -135,7 +135,12 @@ type noter struct {
 	mu    sync.Mutex
 	notes []note
 	keys  map[string]bool
+	sent  map[string][]string // by what the link of a send went out, by its id
 	now   func() time.Time
+}
+
+func newNoter(now func() time.Time) *noter {
+	return &noter{keys: map[string]bool{}, sent: map[string][]string{}, now: now}
 }
 
 type note struct {
@@ -162,12 +167,28 @@ func (n *noter) AddNote(_ context.Context, ref psa.TicketRef, nt psa.Note) (stri
 	return nt.Key, nil
 }
 
-func (n *noter) of(ref psa.TicketRef) []note {
+// went notes by what the link of a send went out.
+func (n *noter) went(send, by string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !slices.Contains(n.sent[send], by) {
+		n.sent[send] = append(n.sent[send], by)
+	}
+}
+
+func (n *noter) wentBy(send string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.sent[send])
+}
+
+// of returns the notes of some tickets, the newest first.
+func (n *noter) of(refs ...psa.TicketRef) []note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var out []note
 	for _, nt := range slices.Backward(n.notes) {
-		if nt.ref == ref {
+		if slices.Contains(refs, nt.ref) {
 			out = append(out, nt)
 		}
 	}

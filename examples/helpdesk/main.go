@@ -40,7 +40,7 @@ func run(ctx context.Context) error {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on; loopback only, the portal has no sign-in")
 	data := flag.String("data", "", "folder for the database and the keys (default: mspkit-helpdesk in the user's cache folder)")
 	public := flag.String("public", "127.0.0.1:8081", "where a proxy in front reaches the callers' pages, used with MSPKIT_PUBLIC_URL only; loopback only")
-	kind := flag.String("store", storeSQLite, "where verifications are kept: "+strings.Join(storeKinds, ", "))
+	kind := flag.String("store", storeSQLite, "where verifications and sends are kept: "+strings.Join(storeKinds, ", "))
 	self := flag.Bool("selftest", false, "play the whole story without a browser, print it, and exit")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -127,8 +127,9 @@ func (a *app) serve(ctx context.Context, l, outside net.Listener) error {
 	if err := a.installTeams(ctx); err != nil {
 		failed <- err
 	}
-	background := make(chan error, 1)
+	background := make(chan error, 2)
 	go func() { background <- a.verify.Run(ctx) }()
+	go func() { background <- a.sends.Run(ctx) }()
 
 	var err error
 	select {
@@ -145,5 +146,5 @@ func (a *app) serve(ctx context.Context, l, outside net.Listener) error {
 		}
 		err = errors.Join(err, down)
 	}
-	return errors.Join(err, <-background, a.close())
+	return errors.Join(err, <-background, <-background, a.close())
 }

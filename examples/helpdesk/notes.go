@@ -83,7 +83,7 @@ func sentence(e verify.Event, name string) string {
 	}
 	switch e.Kind {
 	case verify.EventStarted:
-		return fmt.Sprintf("%s began to verify %s by %s (%s) for %s.", tech, name, channelWords(e.Channel), methodWords(e.Method), e.Action)
+		return fmt.Sprintf("%s began to verify %s by %s (%s) for %s.", tech, name, channelWords(e.Channel), methodWords(e.Method), actionWords(e.Action))
 	case verify.EventUndelivered:
 		return fmt.Sprintf("The message by %s was not delivered.", channelWords(e.Channel))
 	case verify.EventFailed:
@@ -92,11 +92,11 @@ func sentence(e verify.Event, name string) string {
 		return fmt.Sprintf("%s gave a new %s.", by, methodWords(e.Method))
 	case verify.EventConfirmed:
 		if e.Reason != "" {
-			return fmt.Sprintf("%s confirmed %s. Assurance: %s. But %s.", name, e.Action, e.Assurance, e.Reason)
+			return fmt.Sprintf("%s confirmed %s. Assurance: %s. But %s.", name, actionWords(e.Action), e.Assurance, e.Reason)
 		}
-		return fmt.Sprintf("%s is verified for %s. Assurance: %s.", name, e.Action, e.Assurance)
+		return fmt.Sprintf("%s is verified for %s. Assurance: %s.", name, actionWords(e.Action), e.Assurance)
 	case verify.EventApproved:
-		return fmt.Sprintf("%s approved as second technician: %s is verified for %s.", by, name, e.Action)
+		return fmt.Sprintf("%s approved as second technician: %s is verified for %s.", by, name, actionWords(e.Action))
 	case verify.EventDenied:
 		return fmt.Sprintf("%s said: this is not me. Somebody may be posing as %s.", name, name)
 	case verify.EventDenialHint:
@@ -106,7 +106,7 @@ func sentence(e verify.Event, name string) string {
 	case verify.EventCancelled:
 		return fmt.Sprintf("%s cancelled the verification.", by)
 	case verify.EventRedeemed:
-		return fmt.Sprintf("The verification was used for %s, once and for all.", e.Action)
+		return fmt.Sprintf("The verification was used for %s, once and for all.", actionWords(e.Action))
 	case verify.EventFrozen:
 		return fmt.Sprintf("%s is frozen: nobody can be verified as %s.", name, name)
 	case verify.EventUnfrozen:
@@ -118,6 +118,14 @@ func sentence(e verify.Event, name string) string {
 	default:
 		return ""
 	}
+}
+
+// actionWords names an action in a note. What opens a send is named by an id, which says nothing to a reader.
+func actionWords(a verify.Action) string {
+	if strings.HasPrefix(string(a), revealing) {
+		return "opening what was sent"
+	}
+	return string(a)
 }
 
 func channelWords(c string) string {

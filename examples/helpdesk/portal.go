@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -44,10 +45,13 @@ func (a *app) portal() (*webpage.Site, error) {
 		}},
 		{Name: "state", Method: "GET", Pattern: "/api/state", Kind: webpage.APIKind, Handler: a.serveState},
 	}
+	routes = append(routes, a.sendRoutes()...)
+	routes = append(routes, a.settingsRoutes(&site)...)
 	for name, do := range map[string]func(*http.Request, person, technician) (any, error){
 		"start": a.doStart, "check": a.doCheck, "renew": a.doRenew, "cancel": a.doCancel, "redeem": a.doRedeem, "approve": a.doApprove,
 		"technician": a.doTechnician, "call": a.doCall, "freeze": a.doFreeze, "unfreeze": a.doUnfreeze, "unlock": a.doUnlock,
 		"advance": a.doAdvance, "press": a.doPress, "say": a.doSay, "install": a.doInstall,
+		"grant": a.doGrant, "ask": a.doAsk, "send-renew": a.doSendRenew, "send-revoke": a.doSendRevoke, "receive": a.doReceive, "received": a.doReceived,
 	} {
 		routes = append(routes, webpage.Route{Name: name, Method: "POST", Pattern: "/api/" + name, Kind: webpage.FormKind, Handler: a.action(do)})
 	}
@@ -113,7 +117,7 @@ func explain(err error) string {
 	case errors.Is(err, verify.ErrNotPending):
 		return "This verification has ended."
 	}
-	return or(explainTeams(err), err.Error())
+	return or(explainTeams(err), or(explainSend(err), err.Error()))
 }
 
 func (a *app) doStart(r *http.Request, p person, t technician) (any, error) {
@@ -160,6 +164,9 @@ func (a *app) doRedeem(r *http.Request, p person, t technician) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(string(c.Action), revealing) {
+		return nil, errors.New("the page that the person has open uses this by itself")
+	}
 	if waits(c) {
 		return nil, fmt.Errorf("redeem: %w", verify.ErrUnapproved)
 	}
@@ -176,6 +183,9 @@ func (a *app) doApprove(r *http.Request, p person, t technician) (any, error) {
 	c, err := a.verify.Approve(r.Context(), verify.Ref{Tenant: p.Tenant, ID: r.PostForm.Get("id")}, t.ID, r.PostForm.Get("reason"))
 	return a.challenge(c), err
 }
+
+// revealing begins the action of a verification that opens a send.
+const revealing = string(verify.ActionReveal) + ":"
 
 // waits is whether a second technician must approve c.
 func waits(c verify.Challenge) bool {
@@ -205,7 +215,7 @@ func (a *app) doUnlock(r *http.Request, p person, t technician) (any, error) {
 
 func (a *app) doAdvance(r *http.Request, _ person, _ technician) (any, error) {
 	a.advance(6 * time.Minute)
-	return nil, a.verify.RunOnce(r.Context())
+	return nil, errors.Join(a.verify.RunOnce(r.Context()), a.sends.RunOnce(r.Context()))
 }
 
 // The shapes of the page's state. Numbers and words are the technician's to say; the proof stays on the server.
@@ -246,6 +256,8 @@ type personJSON struct {
 	Frozen, Locked                                        bool
 	History                                               []challengeJSON
 	Notes                                                 []noteJSON
+	Sends                                                 []sendJSON
+	Rules                                                 rulesJSON
 	Messages                                              []messageJSON
 	Chat                                                  []chatJSON
 }
@@ -258,6 +270,8 @@ type addressJSON struct {
 type noteJSON struct {
 	Title, Text string
 	Alert       bool
+	Public      bool // the client sees it
+	Contact     bool // it belongs to the person and not to the ticket
 	At          int64
 }
 
@@ -266,7 +280,8 @@ type messageJSON struct {
 	At                                int64
 }
 
-var links = regexp.MustCompile(`https?://\S+/v/[\w-]+`)
+// links finds the link in a message: of a verification, or of a send or request with what is behind the #.
+var links = regexp.MustCompile(`https?://\S+/(?:v/[\w-]+|[shr]/[\w-]+(?:#[\w-]+)?)`)
 
 func (a *app) serveState(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
@@ -295,7 +310,7 @@ func (a *app) serveState(w http.ResponseWriter, r *http.Request) {
 			full := j
 			chosen = &full
 		}
-		j.History, j.Notes, j.Messages, j.Chat = nil, nil, nil, nil
+		j.History, j.Notes, j.Messages, j.Chat, j.Sends = nil, nil, nil, nil, nil
 		ps = append(ps, j)
 	}
 	answer(w, http.StatusOK, map[string]any{
@@ -308,7 +323,7 @@ func (a *app) describe(r *http.Request, p person, t technician, full bool) (pers
 	j := personJSON{
 		ID: p.ID, Tenant: string(p.Tenant), Company: p.Company, Name: p.Name, Title: p.JobTitle, Hint: p.Hint, About: p.About, Ticket: p.Ticket.ID,
 		Teams: p.Teams != "", App: a.teams != nil && p.Teams != "" && a.teams.has(p),
-		History: []challengeJSON{}, Notes: []noteJSON{}, Messages: []messageJSON{}, Chat: []chatJSON{},
+		History: []challengeJSON{}, Notes: []noteJSON{}, Sends: []sendJSON{}, Messages: []messageJSON{}, Chat: []chatJSON{},
 	}
 	now := a.now()
 	for _, d := range p.Emails {
@@ -341,8 +356,14 @@ func (a *app) describe(r *http.Request, p person, t technician, full bool) (pers
 		}
 		j.History = append(j.History, a.challenge(c))
 	}
-	for _, n := range a.noter.of(psa.TicketRef{Tenant: p.Tenant, Ticket: p.Ticket}) {
-		j.Notes = append(j.Notes, noteJSON{n.Title, n.Text, n.alert, n.at.UnixMilli()})
+	for _, n := range a.noter.of(psa.TicketRef{Tenant: p.Tenant, Ticket: p.Ticket}, contactLog(p)) {
+		j.Notes = append(j.Notes, noteJSON{n.Title, n.Text, n.alert, n.Visibility == psa.Public, n.ref == contactLog(p), n.at.UnixMilli()})
+	}
+	if j.Sends, err = a.sendsOf(r, p, t); err != nil {
+		return j, err
+	}
+	if j.Rules, err = a.rulesFor(r, p, t); err != nil {
+		return j, err
 	}
 	for _, m := range a.messages(p) {
 		j.Messages = append(j.Messages, messageJSON{m.device, m.from, m.subject, m.text, links.FindString(m.text), m.at.UnixMilli()})

@@ -100,7 +100,8 @@ func (p *player) open(before *app) error {
 	var err error
 	p.app, p.stop, err = p.serve(nil, func(a *app) {
 		if before != nil {
-			a.noter.notes, a.noter.keys, a.arrivals, a.offset = before.noter.notes, before.noter.keys, before.arrivals, before.offset
+			a.noter.notes, a.noter.keys, a.noter.sent = before.noter.notes, before.noter.keys, before.noter.sent
+			a.rules.of, a.arrivals, a.offset = before.rules.of, before.arrivals, before.offset
 		}
 	})
 	return err

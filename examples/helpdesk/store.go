@@ -13,6 +13,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	_ "modernc.org/sqlite"
 
+	"github.com/mspkit/mspkit/securesend"
+	sendredis "github.com/mspkit/mspkit/securesend/redisstore"
+	sendstore "github.com/mspkit/mspkit/securesend/sqlstore"
 	"github.com/mspkit/mspkit/teamsapp"
 	teamsstore "github.com/mspkit/mspkit/teamsapp/sqlstore"
 	"github.com/mspkit/mspkit/verify"
@@ -57,63 +60,74 @@ func storageFromEnv(kind string, env func(string) string) (storage, error) {
 func (s storage) describe(dir string) string {
 	switch s.kind {
 	case storePostgres:
-		return "Data in PostgreSQL (schema " + s.space + "), keys in " + dir + "."
+		return "Data in PostgreSQL (schema " + s.space + "), files and keys in " + dir + "."
 	case storeRedis:
-		return "Verifications in Redis (prefix " + s.space + "), the bot's conversations and the keys in " + dir + "."
+		return "Verifications and sends in Redis (prefix " + s.space + "), files, the bot's conversations and the keys in " + dir + "."
 	}
 	return "Data in " + dir + "."
 }
 
+// stores are what the packages keep in the host's databases.
+type stores struct {
+	verify        verify.Store
+	sends         securesend.SecretStore
+	conversations teamsapp.Store
+}
+
 // openStores opens the host's databases and what the packages keep in them.
-func (a *app) openStores(ctx context.Context) (verify.Store, teamsapp.Store, error) {
+func (a *app) openStores(ctx context.Context) (out stores, err error) {
 	s := a.cfg.storage
 	dialect, driver, dsn, schema := sqlstore.SQLite, "sqlite", "file:"+filepath.Join(a.cfg.dir, "helpdesk.db")+
-		"?_pragma=journal_mode(wal)&_pragma=busy_timeout(5000)&_pragma=synchronous(full)", ""
+		"?_pragma=journal_mode(wal)&_pragma=busy_timeout(5000)&_pragma=synchronous(full)&_pragma=secure_delete(on)", ""
 	if s.kind == storePostgres {
 		dialect, driver, dsn, schema = sqlstore.Postgres, "pgx", s.postgresURL, s.space
 	}
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open the database: %w", err)
+		return out, fmt.Errorf("open the database: %w", err)
 	}
 	a.closers = append(a.closers, db.Close)
 	if err := db.PingContext(ctx); err != nil {
 		if s.kind == storePostgres {
 			err = fmt.Errorf("-store=postgres: no PostgreSQL answers; MSPKIT_POSTGRES_URL names one: %w", err)
 		}
-		return nil, nil, err
+		return out, err
 	}
 	teams := &teamsstore.Options{Schema: schema}
 	if err := teamsstore.Migrate(ctx, db, dialect, teams); err != nil {
-		return nil, nil, err
+		return out, err
 	}
-	conversations, err := teamsstore.New(db, dialect, teams)
-	if err != nil {
-		return nil, nil, err
+	if out.conversations, err = teamsstore.New(db, dialect, teams); err != nil {
+		return out, err
 	}
 	if s.kind == storeRedis {
-		store, err := a.openRedis(ctx)
-		return store, conversations, err
+		return out, a.openRedis(ctx, &out)
 	}
-	records := &sqlstore.Options{Schema: schema}
-	if err := sqlstore.Migrate(ctx, db, dialect, records); err != nil {
-		return nil, nil, err
+	records, sends := &sqlstore.Options{Schema: schema}, &sendstore.Options{Schema: schema}
+	if err := errors.Join(sqlstore.Migrate(ctx, db, dialect, records), sendstore.Migrate(ctx, db, dialect, sends)); err != nil {
+		return out, err
 	}
-	store, err := sqlstore.New(db, dialect, records)
-	return store, conversations, err
+	if out.verify, err = sqlstore.New(db, dialect, records); err != nil {
+		return out, err
+	}
+	out.sends, err = sendstore.New(db, dialect, sends)
+	return out, err
 }
 
-func (a *app) openRedis(ctx context.Context) (verify.Store, error) {
+func (a *app) openRedis(ctx context.Context, out *stores) error {
 	client, err := a.cfg.storage.redis()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.closers = append(a.closers, client.Close)
-	store, err := redisstore.New(ctx, client, &redisstore.Options{Prefix: a.cfg.storage.space, Logger: a.cfg.log})
-	if err != nil {
-		return nil, fmt.Errorf("-store=redis (MSPKIT_REDIS_URL names the server): %w", err)
+	out.verify, err = redisstore.New(ctx, client, &redisstore.Options{Prefix: a.cfg.storage.space, Logger: a.cfg.log})
+	if err == nil {
+		out.sends, err = sendredis.New(ctx, client, &sendredis.Options{Prefix: a.cfg.storage.space, Logger: a.cfg.log})
 	}
-	return store, nil
+	if err != nil {
+		return fmt.Errorf("-store=redis (MSPKIT_REDIS_URL names the server): %w", err)
+	}
+	return nil
 }
 
 func (s storage) redis() (*redis.Client, error) {

@@ -143,7 +143,7 @@ const cards = (() => {
       b.type = "button";
       b.disabled = shown.isEnabled === false;
       if (shown.type === "Action.OpenUrl") {
-        b.addEventListener("click", () => { if (/^https:\/\//i.test(shown.url)) window.open(shown.url, "_blank", "noopener"); });
+        b.addEventListener("click", () => { if (/^https:\/\//i.test(shown.url) || String(shown.url).startsWith(location.origin + "/")) window.open(shown.url, "_blank", "noopener"); });
       } else {
         if (!c.first) c.first = b;
         b.addEventListener("click", () => press(shown, b, row, c));

@@ -29,6 +29,8 @@ const icons = {
   send: "M4 12l16-8-6 16-3-7z M11 13l9-9",
   mail: "M4 6h16v12H4z M4 7l8 6 8-6",
   ticket: "M4 7h16v4a1.5 1.5 0 0 0 0 3v4H4v-4a1.5 1.5 0 0 0 0-3z M14 7v11",
+  lock: "M6 11h12v9H6z M8.5 11V8a3.5 3.5 0 0 1 7 0v3",
+  inbox: "M4 5h16v14H4z M4 13h4.5l1.5 2.5h4l1.5-2.5H20",
   bell: "M12 4a5 5 0 0 1 5 5v4l2 3H5l2-3V9a5 5 0 0 1 5-5z M10 19a2 2 0 0 0 4 0",
 };
 
@@ -63,7 +65,8 @@ const ways = [
 ];
 const channelWords = { teams: "Teams", sms: "text message", email: "e-mail" };
 const devicesOf = { teams: "teams", sms: "sms", email: "mail" };
-const actionWords = (a) => (actions.find(([v]) => v === a)?.[1] || a).toLowerCase();
+const revealing = (a) => a.startsWith("reveal:");
+const actionWords = (a) => revealing(a) ? "open what was sent" : (actions.find(([v]) => v === a)?.[1] || a).toLowerCase();
 const states = {
   pending: ["Waiting for the caller", "wait"], confirmed: ["Verified", "ok"], denied: ["“This is not me”", "danger"],
   failed: ["Wrong number, tries used up", "danger"], expired: ["Expired", "none"], cancelled: ["Cancelled", "none"],
@@ -191,6 +194,7 @@ function desk() {
         p.Locked ? h("button", { type: "button", id: "unlock", class: "button secondary small", on: { click: () => ask("Unlock", `${p.Name} can be verified again.`, "unlock") } }, "Unlock") : "")),
     [...open, ...showLast].map(challenge),
     open.some((c) => c.Kind === "caller") ? "" : startForm(p),
+    sends.panel(p),
     h("div", { class: "columns-2" }, ticket(p), history(p)),
   ];
 }
@@ -261,7 +265,8 @@ function challenge(c) {
     c.Waits ? h("p", { class: "row" },
       lead ? h("button", { type: "button", id: "approve", class: "button", on: { click: () => ask("Approve", `You agree, as second technician, that ${first} is who they say.`, "approve", { id: c.ID }) } }, "Approve") : "",
       h("span", { class: "muted small" }, `${first} is listed: a team lead must approve before this proves anything.`)) : "",
-    c.State === "confirmed" && !wide && !c.Waits ? h("p", { class: "row" },
+    c.State === "confirmed" && revealing(c.Action) && !c.Waits ? h("p", { class: "muted small" }, `The page that ${first} has open goes on by itself.`) : "",
+    c.State === "confirmed" && !wide && !c.Waits && !revealing(c.Action) ? h("p", { class: "row" },
       c.Usable ? h("button", { type: "button", id: "redeem", class: "button", on: { click: act("redeem") } }, actions.find(([v]) => v === c.Action)?.[1] + " now")
         : h("span", { class: "tag" }, "used, or ended"),
       h("span", { class: "muted small" }, c.Usable ? "The proof works once, for this action and this ticket." : "A proof works once.")) : "",
@@ -275,7 +280,7 @@ function challenge(c) {
 
 function ticket(p) {
   return h("div", { class: "panel" }, h("h2", { class: "with-icon" }, icon("ticket"), `Ticket ${p.Ticket}`), h("p", { class: "muted" }, p.About),
-    p.Notes.length ? h("ol", { class: "notes" }, p.Notes.map((n) => h("li", { class: n.Alert ? "alert" : "" }, h("time", {}, clock(n.At)), h("span", {}, n.Alert ? h("b", {}, "Alert. ") : "", n.Text))))
+    p.Notes.length ? h("ol", { class: "notes" }, p.Notes.map((n) => h("li", { class: n.Alert ? "alert" : "" }, h("time", {}, clock(n.At)), h("span", {}, n.Alert ? h("b", {}, "Alert. ") : "", n.Text, n.Public ? h("span", { class: "tag" }, "client sees it") : "", n.Contact ? h("span", { class: "tag" }, "contact's log") : ""))))
       : h("p", { class: "empty" }, "Notes appear here by themselves."));
 }
 
