@@ -152,7 +152,8 @@ type Press struct {
 	NoInputs bool
 }
 
-// OpenURL is a button that opens a page. The URL must be https.
+// OpenURL is a button that opens a page. The URL must be https; http is for loopback addresses, for a program that is tried
+// on one's own machine.
 type OpenURL struct{ Title, URL string }
 
 func (Press) action()   {}

@@ -324,6 +324,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		"secret in a verb":     {actions(teamsapp.Press{Title: "x", Verb: "v481516"}), "actions[0]: verb: a secret of the card is in it"},
 		"secret in a title":    {actions(teamsapp.Press{Title: "Use 481516", Verb: "v"}), "actions[0]: title: a secret of the card is in it"},
 		"secret in a URL":      {actions(teamsapp.OpenURL{"x", "https://a.example/?c=481-516"}), "actions[0]: url: a secret of the card is in it"},
+		"an image from here":   {body(teamsapp.Image{URL: "http://127.0.0.1:8080/a.png", Alt: "x"}), "body[0]: url: it is not an https URL"},
 		"an http page":         {actions(teamsapp.OpenURL{"x", "http://a.example"}), "actions[0]: url: it is not an https URL"},
 		"a script":             {actions(teamsapp.OpenURL{"x", "javascript:alert(1)"}), "actions[0]: url: it is not an https URL"},
 	} {
@@ -343,6 +344,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 
 	require.NoError(t, fullCard().Validate())
 	require.NoError(t, body(deep(3)).Validate())
+	require.NoError(t, actions(teamsapp.OpenURL{"x", "http://127.0.0.1:8080/a"}).Validate(), "a page of one's own machine")
 	c := body(teamsapp.Heading{}, nil)
 	c.Actions = []teamsapp.Action{teamsapp.Press{}}
 	err := c.Validate()

@@ -96,7 +96,7 @@ func (k *cardChecker) element(at string, depth int, e Element) {
 	case Input:
 		k.input(at, e)
 	case Image:
-		k.url(at+": url", e.URL)
+		k.url(at+": url", e.URL, false)
 		k.line(at+": alt", e.Alt, maxCardLine)
 		k.hidden(at+": alt", e.Alt)
 		if e.Width < 0 {
@@ -161,7 +161,7 @@ func (k *cardChecker) action(at string, a Action) {
 		}
 	case OpenURL:
 		k.title(at, a.Title)
-		k.url(at+": url", a.URL)
+		k.url(at+": url", a.URL, true)
 	case nil:
 		k.fault(at, "it is nil")
 	default:
@@ -251,11 +251,11 @@ func oddInURL(r rune) bool {
 	return r == '\\' || r == utf8.RuneError || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf)
 }
 
-// url checks an address.
-func (k *cardChecker) url(at, s string) {
+// url checks an address. Without https there are those of this machine only, where here allows them.
+func (k *cardChecker) url(at, s string, here bool) {
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || u.Scheme != "https" || u.Hostname() == "" || len(s) > maxCardURL || strings.ContainsFunc(s, oddInURL):
+	case err != nil || u.Scheme != "https" && (!here || u.Scheme != "http" || !loopbackHost(u.Hostname())) || u.Hostname() == "" || len(s) > maxCardURL || strings.ContainsFunc(s, oddInURL):
 		k.fault(at, "it is not an https URL of at most "+strconv.Itoa(maxCardURL)+" bytes")
 	case u.User != nil:
 		k.fault(at, "there is a user in it")
