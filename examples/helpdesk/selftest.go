@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -22,7 +20,7 @@ import (
 // selftest plays the whole story over HTTP, as a browser would: the technician through the portal's API, the
 // caller through the pages that the messages link to. It prints what happens and fails at the first deviation.
 func selftest(ctx context.Context, where storage, out io.Writer) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "mspkit-helpdesk-")
 	if err != nil {
@@ -69,6 +67,19 @@ func selftest(ctx context.Context, where storage, out io.Writer) (err error) {
 		{"And with a card", p.restartWithACard},
 		{"Two instances on one store, side by side", p.twoInstances},
 		{"What stands in the ticket", p.ticket},
+		{"A password for Dana, which she reads once", p.sendText},
+		{"Files of several megabytes", p.sendFiles},
+		{"The answer gets lost on the way", p.sendDropped},
+		{"Somebody has read the mail, too: the wrong number", p.sendLocked},
+		{"A mail scanner with the whole link", p.sendScanned},
+		{"Jane takes it back", p.sendRevoked},
+		{"For Dana herself only", p.sendProof},
+		{"A passphrase, and a code by another way", p.sendPassphrase},
+		{"Sealed in Jane's own browser", p.sendSealed},
+		{"Dana is asked for something", p.sendAsked},
+		{"The client's settings, and the lock", p.sendSettings},
+		{"Two instances, and everybody opens at once", p.sendTwice},
+		{"What stands in the ticket about it, and what does not", p.sendTicket},
 	} {
 		if i > 0 {
 			p.print("")
@@ -78,191 +89,6 @@ func selftest(ctx context.Context, where storage, out io.Writer) (err error) {
 	}
 	p.print("\nThe story went as it should.")
 	return nil
-}
-
-// player plays both sides.
-type player struct {
-	ctx                        context.Context //nolint:containedctx // one run, from beginning to end
-	out                        io.Writer
-	dir                        string
-	storage                    storage
-	app                        *app
-	teams                      *playedTeams // outlives a restart
-	stop                       func() error
-	client                     *http.Client
-	technician, person, tenant string
-}
-
-type deviation string
-
-// open starts the program. What the example keeps in memory only is taken over from the one before.
-func (p *player) open(before *app) error {
-	var err error
-	p.app, p.stop, err = p.serve(nil, func(a *app) {
-		if before != nil {
-			a.noter.notes, a.noter.keys, a.noter.sent = before.noter.notes, before.noter.keys, before.noter.sent
-			a.rules.of, a.arrivals, a.offset = before.rules.of, before.arrivals, before.offset
-		}
-	})
-	return err
-}
-
-// serve starts an instance of the program, where beside is not nil as the second one on its data.
-func (p *player) serve(beside *app, ready func(*app)) (_ *app, stop func() error, _ error) {
-	l, err := listen(p.ctx, "127.0.0.1:0")
-	if err != nil {
-		return nil, nil, err
-	}
-	a, err := newApp(p.ctx, config{dir: p.dir, url: "http://" + l.Addr().String(), storage: p.storage, teams: p.teams, beside: beside})
-	if err != nil {
-		return nil, nil, errors.Join(err, l.Close())
-	}
-	ready(a)
-	ctx, cancel := context.WithCancel(p.ctx)
-	done := make(chan error, 1)
-	go func() { done <- a.serve(ctx, l, nil) }()
-	return a, func() error {
-		cancel()
-		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	}, nil
-}
-
-func (p *player) shut() error {
-	p.client.CloseIdleConnections()
-	return p.stop()
-}
-
-func (p *player) print(format string, args ...any) {
-	_, _ = fmt.Fprintf(p.out, format+"\n", args...)
-}
-
-func (p *player) say(format string, args ...any) { p.print("   "+format, args...) }
-
-// must stops the story where something is not as it should be.
-func (p *player) must(ok bool, format string, args ...any) {
-	if !ok {
-		panic(deviation(fmt.Sprintf(format, args...)))
-	}
-}
-
-func (p *player) no(err error) { p.must(err == nil, "unexpected error: %v", err) }
-
-// do presses a button of the portal.
-func (p *player) do(action string, fields ...string) (reply challengeJSON, refused string) {
-	f := url.Values{"person": {p.person}, "tenant": {p.tenant}, "technician": {p.technician}}
-	for i := 0; i+1 < len(fields); i += 2 {
-		f.Set(fields[i], fields[i+1])
-	}
-	status, body := p.request(http.MethodPost, p.app.cfg.url+"/api/"+action, f)
-	var v struct {
-		challengeJSON
-		Error string `json:"error"`
-	}
-	p.no(json.Unmarshal([]byte(body), &v))
-	p.must((status == http.StatusOK) == (v.Error == ""), "%s answered %d with error %q", action, status, v.Error)
-	return v.challengeJSON, v.Error
-}
-
-func (p *player) press(action string, fields ...string) challengeJSON {
-	c, refused := p.do(action, fields...)
-	p.must(refused == "", "%s was refused: %s", action, refused)
-	return c
-}
-
-func (p *player) see() personJSON {
-	status, body := p.request(http.MethodGet, p.app.cfg.url+"/api/state?person="+p.person+"&technician="+p.technician, nil)
-	p.must(status == http.StatusOK, "the state answered %d", status)
-	var v struct{ Person personJSON }
-	p.no(json.Unmarshal([]byte(body), &v))
-	return v.Person
-}
-
-func (p *player) challenge(id string) challengeJSON {
-	for _, c := range p.see().History {
-		if c.ID == id {
-			return c
-		}
-	}
-	p.must(false, "the challenge is gone")
-	return challengeJSON{}
-}
-
-// until waits for something that happens in the background.
-func (p *player) until(what string, ok func() bool) {
-	for end := time.Now().Add(15 * time.Second); !ok(); {
-		p.must(time.Now().Before(end), "%s did not happen", what)
-		select {
-		case <-p.ctx.Done():
-			p.no(p.ctx.Err())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// message waits for the next message on a device.
-func (p *player) message(device string, before int) messageJSON {
-	var got messageJSON
-	p.until("a message ("+device+")", func() bool {
-		ms := p.on(device)
-		if len(ms) > before {
-			got = ms[0]
-		}
-		return len(ms) > before
-	})
-	return got
-}
-
-func (p *player) on(device string) []messageJSON {
-	var out []messageJSON
-	for _, m := range p.see().Messages {
-		if m.Device == device {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-func (p *player) request(method, target string, form url.Values) (status int, body string) {
-	r, err := http.NewRequestWithContext(p.ctx, method, target, strings.NewReader(form.Encode()))
-	p.no(err)
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	res, err := p.client.Do(r)
-	p.no(err)
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	p.no(err)
-	return res.StatusCode, string(b)
-}
-
-var (
-	heading = regexp.MustCompile(`(?s)<h1[^>]*>(.*?)</h1>`)
-	tags    = regexp.MustCompile(`<[^>]*>`)
-)
-
-// page opens a link, or submits a form, as the caller, and returns the heading and the text of the page.
-func (p *player) page(link string, form url.Values) (title, text string) {
-	method := http.MethodGet
-	if form != nil {
-		method = http.MethodPost
-	}
-	status, body := p.request(method, link, form)
-	p.must(status < 500, "the page answered %d", status)
-	m := heading.FindStringSubmatch(body)
-	p.must(m != nil, "the page has no heading")
-	plain := func(s string) string {
-		return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(s, " "))), " ")
-	}
-	return plain(m[1]), plain(body)
-}
-
-func (p *player) typed(link, value string) string {
-	title, _ := p.page(link, url.Values{"answer": {value}})
-	return title
 }
 
 func (p *player) start(action, channel, method string) challengeJSON {
@@ -508,29 +334,4 @@ func (p *player) ticket() {
 		}
 	}
 	p.must(alerts >= 6, "there are %d alerts, there should be at least 6", alerts)
-}
-
-func shorten(s string) string {
-	s = strings.Join(strings.Fields(links.ReplaceAllString(s, "<link>")), " ")
-	if len(s) > 160 {
-		s = s[:157] + "..."
-	}
-	return s
-}
-
-func wrong(number string) string {
-	if number[0] == '9' {
-		return "0" + number[1:]
-	}
-	return string(number[0]+1) + number[1:]
-}
-
-// full writes digits as an East Asian keyboard does.
-func full(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return '０' + r - '0'
-		}
-		return r
-	}, s)
 }

@@ -272,6 +272,9 @@ func settingsFaults(err error) map[string]string {
 		}
 		out[name] = "It " + hours(rest) + "."
 	}
+	if out["TextTTL"] != "" {
+		delete(out, "TTL") // the same again
+	}
 	return out
 }
 
@@ -284,7 +287,7 @@ func hours(text string) string {
 			if d%time.Hour == 0 {
 				words[i] = fmt.Sprintf("%d hours", int(d.Hours()))
 			} else {
-				words[i] = fmt.Sprintf("%g minutes", d.Minutes())
+				words[i] = fmt.Sprintf("%g min", d.Minutes())
 			}
 			words[i] += w[len(bare):]
 		}

@@ -56,7 +56,7 @@ const sends = (() => {
       h("ol", { class: "steps" }, steps.map(([what, at, how]) => h("li", {}, h("b", {}, what), " ", how ? `by ${how}` : clock(at))),
         s.Refusals ? h("li", { class: "bad" }, h("b", {}, "refused"), ` ${s.Refusals}×`) : "",
         s.Unfetched?.length && !live ? h("li", { class: "bad" }, h("b", {}, "not fetched"), ` file ${s.Unfetched.join(", ")}`) : ""),
-      live && s.Gate === "number" && s.Number && !s.Opened | !request ? number(p, s, request) : "",
+      (s.State === "draft" || s.State === "ready") && s.Gate === "number" && s.Number && (!request || !s.Ready && (!s.Opened || s.Locked)) ? number(p, s, request) : "",
       live && s.Gate === "proof" && s.State !== "draft" ? h("p", { class: "muted small" }, `Opens once ${first(p)} is verified; the page asks for that by itself, and you say the number that then appears above.`) : "",
       live && s.Gate === "code" ? h("p", { class: "muted small" }, "A code goes to another address on record when it is asked for.") : "",
       live && s.Warning ? h("p", { class: "notice notice-warning" }, h("span", {}, s.Warning)) : "",
