@@ -324,13 +324,14 @@ func (p *player) sendProof() {
 	link := openURL(card.Content)
 	p.must(link != "", "the card has no link")
 	p.hide(link, "")
-	_, err := p.unseal(link, client.OpenOptions{})
+	claim := securesend.RandomKey() // of Dana's page
+	_, err := p.unseal(link, client.OpenOptions{Claim: claim})
 	p.must(errors.Is(err, securesend.ErrGate), "without a verification: %v", err)
 	p.say("Jane sends it by Teams: %q. The link alone opens nothing.", card.Summary)
 
 	heard := &listener{under: http.DefaultTransport}
 	proof, played := "", false
-	got, err := p.unseal(link, client.OpenOptions{Options: client.Options{HTTPClient: &http.Client{Transport: heard}}, Waiting: func(string) {
+	got, err := p.unseal(link, client.OpenOptions{Claim: claim, Options: client.Options{HTTPClient: &http.Client{Transport: heard}}, Waiting: func(string) {
 		if played {
 			return
 		}
