@@ -225,10 +225,11 @@ func (p *player) sendTicket() {
 	p.app.noter.mu.Lock()
 	notes := slices.Clone(p.app.noter.notes)
 	p.app.noter.mu.Unlock()
-	all := p.logged.String()
+	said := []string{p.logged.String()}
 	for _, n := range notes {
-		all += "\n" + n.Title + "\n" + n.Text
+		said = append(said, n.Title, n.Text)
 	}
+	all := strings.Join(said, "\n")
 	for _, s := range p.secrets {
 		p.must(!strings.Contains(all, s), "a note or the log holds a secret of %d characters", len(s))
 	}

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/securesend"
@@ -315,7 +316,7 @@ func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (p *player) sendProof() {
-	p.app.advance(2 * 60e9) // past the cooldown of verifications
+	p.app.advance(2 * time.Minute) // past the cooldown of verifications
 	const text = "The recovery key is 7-Alder-Finch-2."
 	cards := len(p.cards())
 	s := p.send(nil, "text", text, "deliver", "teams", "gate", "proof")
@@ -383,7 +384,7 @@ func (p *player) sendPassphrase() {
 	p.no(got.Done(p.ctx))
 	p.say("Jane and Dana agreed on a passphrase. A capital letter is wrong (9 tries left, counted on the server), the right one opens it.")
 
-	p.app.advance(2 * 60e9)
+	p.app.advance(2 * time.Minute)
 	link, c := p.linkOn("mail", func() sentJSON { return p.send(nil, "text", text, "deliver", "email", "gate", "code") })
 	p.must(c.Number == "", "there is a number")
 	cards := len(p.cards())
@@ -451,7 +452,7 @@ func (p *player) sendTwice() {
 		done := make(chan error, readers)
 		for i := range readers {
 			go func() {
-				ctx, cancel := context.WithTimeout(p.ctx, 30e9)
+				ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
 				defer cancel()
 				o := numbered(s.Number)
 				o.HTTPClient = p.client

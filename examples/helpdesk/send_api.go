@@ -429,7 +429,7 @@ func sentences(err error) string {
 			line = strings.TrimSuffix(line, ": "+kind.Error())
 		}
 		if line != "" {
-			out = append(out, strings.ToUpper(line[:1])+line[1:]+".")
+			out = append(out, hours(strings.ToUpper(line[:1])+line[1:])+".")
 		}
 	}
 	return strings.Join(out, " ")

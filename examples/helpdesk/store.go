@@ -101,7 +101,8 @@ func (a *app) openStores(ctx context.Context) (out stores, err error) {
 		return out, err
 	}
 	if s.kind == storeRedis {
-		return out, a.openRedis(ctx, &out)
+		err := a.openRedis(ctx, &out)
+		return out, err
 	}
 	records, sends := &sqlstore.Options{Schema: schema}, &sendstore.Options{Schema: schema}
 	if err := errors.Join(sqlstore.Migrate(ctx, db, dialect, records), sendstore.Migrate(ctx, db, dialect, sends)); err != nil {
