@@ -49,6 +49,7 @@ func (p *player) trySend(files []attached, fields ...string) (sentJSON, string) 
 	}
 	for _, f := range files {
 		field("name", f.name)
+		field("size", strconv.Itoa(len(f.data)))
 	}
 	for _, f := range files {
 		w, err := form.CreateFormFile("file", f.name)

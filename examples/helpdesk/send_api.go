@@ -96,11 +96,16 @@ func readUpload(r *http.Request) (*upload, error) {
 		if err != nil || n < 1 || n > securesend.MaxFiles {
 			return nil, errors.New("it is not said how many files there are")
 		}
-		names := u.fields["name"]
+		names, sizes := u.fields["name"], u.fields["size"]
 		for i := range n {
 			f := securesend.File{Name: fmt.Sprintf("file %d", i+1), Size: -1, Reader: part}
 			if i < len(names) {
 				f.Name = names[i]
+			}
+			if i < len(sizes) {
+				if f.Size, err = strconv.ParseInt(sizes[i], 10, 64); err != nil {
+					return nil, errors.New("the size of a file is not a number")
+				}
 			}
 			if i > 0 {
 				f.Reader = &nextFile{form: form.NextPart}
@@ -121,7 +126,7 @@ func (n *nextFile) Read(b []byte) (int, error) {
 	if n.part == nil {
 		part, err := n.form()
 		if err != nil || part.FormName() != "file" {
-			return 0, errors.Join(errors.New("a file is missing in the form"), err)
+			return 0, fmt.Errorf("a file is missing in the form: %w", securesend.ErrInvalid) // and not io.EOF, which is the end of a file
 		}
 		n.part = part
 	}

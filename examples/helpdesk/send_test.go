@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -141,11 +142,11 @@ func TestWhatIsWrongWithAFormIsSaid(t *testing.T) {
 		"a long text":           {url.Values{"text": {strings.Repeat("x", 300<<10)}}, nil, 422, "send it as a file"},
 		"more than fields":      {url.Values{"text": {strings.Repeat("x", maxFields+1)}}, nil, 400, "did not arrive completely"},
 		"files without a count": {url.Values{}, []io.Reader{zeros(1)}, 400, "did not arrive completely"},
-		"a file that is not there": {
-			url.Values{"files": {"2"}},
-			[]io.Reader{zeros(1)}, 422, "a file is missing",
-		},
-		"nobody": {url.Values{"person": {"eve"}, "text": {"x"}}, nil, 404, "no such person"},
+		"a file that is away":   {url.Values{"files": {"2"}}, []io.Reader{zeros(1)}, 422, "a file is missing"},
+		"a file that is cut":    {url.Values{"files": {"1"}, "size": {"9"}}, []io.Reader{zeros(8)}, 422, "not as long as was said"},
+		"an odd size":           {url.Values{"files": {"1"}, "size": {"big"}}, []io.Reader{zeros(8)}, 400, "did not arrive completely"},
+		"a file beyond limits":  {url.Values{"files": {"1"}, "size": {"2000000000"}}, []io.Reader{zeros(8)}, 422, "which is the tenant's limit"},
+		"nobody":                {url.Values{"person": {"eve"}, "text": {"x"}}, nil, 404, "no such person"},
 	} {
 		status, body := d.form(tc.fields, tc.files...)
 		require.Equal(t, tc.status, status, "%s: %s", name, body)
@@ -164,9 +165,7 @@ func TestTheLockBindsTechniciansAndNotTheLead(t *testing.T) {
 	d := newDesk(t)
 	settings := func(technician string, more url.Values) (int, string) {
 		f := url.Values{"tenant": {"contoso"}, "technician": {technician}}
-		for k, v := range more {
-			f[k] = v
-		}
+		maps.Copy(f, more)
 		return d.post("/settings", f)
 	}
 	status, _ := settings("jane", url.Values{"LockTechnician": {"on"}})
@@ -300,33 +299,36 @@ func TestAnAnswerIsADownloadAndNothingElse(t *testing.T) {
 		Number: sent.Number, Files: []securesend.File{{Name: "Ünsinn\r\n<script>.html", Size: 3, Reader: bytes.NewReader([]byte("<p>"))}},
 	})
 	require.NoError(t, err)
-	ask := func(technician, claim, file string) *http.Response {
+	ask := func(technician, claim, file string) (int, http.Header, string) {
 		f := url.Values{"person": {"dana"}, "tenant": {"contoso"}, "technician": {technician}, "id": {sent.Ref.ID}, "claim": {claim}, "file": {file}}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.cfg.url+"/api/receive-file", strings.NewReader(f.Encode()))
 		require.NoError(t, err)
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		res, err := http.DefaultClient.Do(req)
 		require.NoError(t, err)
-		t.Cleanup(func() { _ = res.Body.Close() })
-		return res
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, errors.Join(err, res.Body.Close()))
+		return res.StatusCode, res.Header, string(body)
+	}
+	refused := func(technician, claim, file, why string) {
+		status, _, _ := ask(technician, claim, file)
+		require.Equal(t, http.StatusUnprocessableEntity, status, why)
 	}
 	claim := newClaim()
-	require.Equal(t, http.StatusUnprocessableEntity, ask("sam", claim, "0").StatusCode, "another technician")
-	require.Equal(t, http.StatusUnprocessableEntity, ask("jane", "x", "0").StatusCode, "no claim")
-	res := ask("jane", claim, "0")
-	require.Equal(t, http.StatusOK, res.StatusCode)
-	require.Equal(t, "application/octet-stream", res.Header.Get("Content-Type"))
-	require.Equal(t, "nosniff", res.Header.Get("X-Content-Type-Options"))
-	require.Contains(t, res.Header.Get("Content-Security-Policy"), "sandbox")
-	kind, with, err := mime.ParseMediaType(res.Header.Get("Content-Disposition"))
+	refused("sam", claim, "0", "another technician")
+	refused("jane", "x", "0", "no claim")
+	status, h, body := ask("jane", claim, "0")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "application/octet-stream", h.Get("Content-Type"))
+	require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"))
+	require.Contains(t, h.Get("Content-Security-Policy"), "sandbox")
+	kind, with, err := mime.ParseMediaType(h.Get("Content-Disposition"))
 	require.NoError(t, err)
 	require.Equal(t, "attachment", kind)
 	require.NotContains(t, with["filename"], "\n")
-	body, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	require.Equal(t, "<p>", string(body))
-	require.Equal(t, http.StatusUnprocessableEntity, ask("jane", claim, "1").StatusCode, "no such file")
-	require.Equal(t, http.StatusUnprocessableEntity, ask("jane", newClaim(), "0").StatusCode, "another window")
+	require.Equal(t, "<p>", body)
+	refused("jane", claim, "1", "no such file")
+	refused("jane", newClaim(), "0", "another window")
 }
 
 func TestErrorsOfSendsAreSentences(t *testing.T) {

@@ -118,7 +118,7 @@ const sends = (() => {
       }
       if (files.length && !grant) {
         body.append("files", files.length);
-        for (const f of files) body.append("name", f.name);
+        for (const f of files) { body.append("name", f.name); body.append("size", f.size); }
         for (const f of files) body.append("file", f);
       }
       go.disabled = true;
