@@ -427,7 +427,8 @@ func explainSend(err error) string {
 func sentences(err error) string {
 	var out []string
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		for _, prefix := range []string{"securesend: ", "create: ", "resend: ", "grant: ", "ask: "} {
+		line = strings.ReplaceAll(line, "securesend: ", "")
+		for _, prefix := range []string{"create: ", "resend: ", "grant: ", "ask: "} {
 			line = strings.TrimPrefix(line, prefix)
 		}
 		for _, kind := range []error{securesend.ErrInvalid, securesend.ErrUnsupported, securesend.ErrTooLarge, securesend.ErrRegion, securesend.ErrForbidden} {
