@@ -201,7 +201,8 @@ func (a *app) doSend(r *http.Request, p person, t technician, files []securesend
 	if err != nil {
 		return nil, err
 	}
-	req.Text, req.Passphrase, req.Files = mspkit.Redact(r.PostForm.Get("text")), mspkit.Redact(r.PostForm.Get("passphrase")), files
+	text := strings.ReplaceAll(r.PostForm.Get("text"), "\r\n", "\n") // forms make all ends of lines alike
+	req.Text, req.Passphrase, req.Files = mspkit.Redact(text), mspkit.Redact(r.PostForm.Get("passphrase")), files
 	set, err := a.rules.settings(r.Context(), p.Tenant)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
@@ -85,5 +86,82 @@ func TestTheHelpdeskIsPlayedWithACard(t *testing.T) {
 	b.until("the green shield", `document.querySelector("#desk").innerText.includes("Verified by Teams with number match")`)
 	b.until("the outcome on the card", `document.querySelector("#devices").innerText.includes("Thank you, it is confirmed")`)
 	require.False(t, eval[bool](b, "!!"+field), "the field is gone")
+	b.quiet()
+}
+
+// phone returns the link of the newest message on a device of the person's, as the page shows it.
+func (b *tab) phone(device string) string {
+	b.Helper()
+	const state = `fetch("/api/state?technician=jane&person=dana").then((r) => r.json())`
+	return eval[string](b, state+`.then((s) => (s.person.Messages.find((m) => m.Device === "`+device+`") || {}).Link || "")`)
+}
+
+// A technician sends a text and a file from the ticket and asks for both; the recipient has another browser.
+func TestTheHelpdeskSendsAndAsks(t *testing.T) {
+	t.Parallel()
+	b, r := newTab(t), newTab(t)
+	b.open(helpdesk(t))
+	b.until("the contacts", `document.querySelector("#people button")`)
+	said := func() string { return eval[string](b, `document.querySelector("#send .say").innerText`) }
+	digits := func(s string) string { return regexp.MustCompile(`\D`).ReplaceAllString(s, "") }
+
+	b.press("#desk", "Send securely")
+	f := noise("handover.bin", 2*mib+7)
+	eval[bool](b, `document.querySelector("#send-text").focus(), true`)
+	call(b, input.InsertText, input.InsertTextParams{Text: content})
+	b.run(chromedp.SetUploadFiles(chromedp.CSS("#send-files"), onDisk(t, f)))
+	time.Sleep(2 * time.Second) // the page asks for news, which leaves the dialog alone
+	require.Equal(t, content, eval[string](b, `document.querySelector("#send-text").value`))
+	eval[bool](b, `document.querySelector("#send-deliver").value = "sms", true`)
+	b.press("#send", "Send")
+	b.until("the number", `document.querySelector("#send .say")`)
+	number := digits(said())
+	require.Len(t, number, 3)
+	require.NotContains(t, eval[string](b, `document.querySelector("#send").innerText`), "/s/", "the link is on the phone, not here")
+	b.press("#send", "Done")
+
+	link := b.phone("sms")
+	require.Contains(t, link, "/send/s/")
+	dir := r.downloads()
+	r.open(link)
+	r.view("gate")
+	b.until("the look in the list", `document.querySelector("#desk").innerText.includes("page opened")`)
+	require.NotContains(t, eval[string](b, `document.querySelector("#desk .send").innerText`), "revealed")
+	r.put("number", number)
+	r.submit()
+	r.view("content")
+	require.Equal(t, content, eval[string](r, slot("text")+".textContent"))
+	r.save(0)
+	require.Equal(t, f.content, r.saved(dir, f.name, len(f.content)))
+	b.until("the arrival in the list", `document.querySelector("#desk .send").innerText.includes("Arrived, burnt")`)
+	b.until("the arrival in the ticket", `document.querySelector("#desk .notes").innerText.includes("it has arrived")`)
+	require.NotContains(t, eval[string](b, `document.body.innerText`), "hunter2")
+
+	b.press("#desk", "Ask for")
+	eval[bool](b, `document.querySelector("#send-question").value = "The log, please", document.querySelector("#send-deliver").value = "email", true`)
+	b.press("#send", "Ask")
+	b.until("the number of the request", `document.querySelector("#send h2").innerText.includes("is asked")`)
+	number = digits(said())
+	b.press("#send", "Done")
+	r.open(b.phone("mail"))
+	r.view("gate")
+	require.Contains(t, eval[string](r, "document.body.innerText"), "The log, please")
+	r.put("number", number)
+	r.submit()
+	r.view("form")
+	r.put("text", content)
+	r.run(chromedp.SetUploadFiles(chromedp.CSS("#pick"), onDisk(t, f)))
+	r.submit()
+	r.view("sent")
+	b.press("#desk", "Receive once")
+	b.until("the answer", `document.querySelector("#send .received-text")`)
+	require.Equal(t, content, eval[string](b, `document.querySelector("#send .received-text").textContent`))
+	here := b.downloads()
+	b.press("#send", "Save")
+	require.Equal(t, f.content, b.saved(here, f.name, len(f.content)))
+	b.press("#send", "I have everything")
+	b.until("the end of the request", `document.querySelector("#desk .send").innerText.includes("Received, burnt")`)
+	require.False(t, eval[bool](b, `document.querySelector("#send").open`))
+	r.leave()
 	b.quiet()
 }

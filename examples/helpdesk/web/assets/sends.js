@@ -198,7 +198,7 @@ const sends = (() => {
       h("p", { class: "muted" }, "It is shown this once. When you are done it is destroyed."),
       v.text ? h("p", { class: "received-text" }, v.text) : "",
       v.files.length ? h("ul", { class: "received-files" }, v.files.map((f, i) => h("li", {},
-        h("form", { method: "post", action: "api/receive-file", target: "_blank" },
+        h("form", { method: "post", action: "api/receive-file" },
           Object.entries({ ...fields, file: i, person: p.ID, tenant: p.Tenant, technician: state.technician }).map(([name, value]) => h("input", { type: "hidden", name, value: String(value) })),
           h("span", {}, h("b", {}, f.Name), h("small", {}, size(f.Size))), h("button", { class: "button secondary small" }, "Save"))))) : "",
       h("div", { class: "actions inline" }, h("button", { type: "button", id: "received", class: "button", on: { click: burn } }, "I have everything"))));
