@@ -80,6 +80,7 @@ func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 		{"http://127.0.0.1:8080/api/state", http.StatusOK, nil},
 		{"http://evil.example/", http.StatusMisdirectedRequest, nil},
 		{"http://evil.example/verify/v/x", http.StatusMisdirectedRequest, nil},
+		{"http://evil.example/send/s/x", http.StatusMisdirectedRequest, nil},
 		{"https://help.example/api/state", http.StatusMisdirectedRequest, nil},
 		// A proxy that was pointed at the wrong address, and says the host that it was told.
 		{"http://127.0.0.1:8080/api/state", http.StatusMisdirectedRequest, proxied("X-Forwarded-For")},
@@ -99,7 +100,7 @@ func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 			require.NotContains(t, w.Body.String(), "dana@contoso.example", tc.url)
 		}
 	}
-	for path, want := range map[string]int{"/verify/v/x": http.StatusNotFound, "/twilio/status": http.StatusMethodNotAllowed, botPath: http.StatusMethodNotAllowed, "/api/press": http.StatusNotFound, "/": http.StatusNotFound, "/api/state": http.StatusNotFound} {
+	for path, want := range map[string]int{"/verify/v/x": http.StatusNotFound, "/send/s/x": http.StatusNotFound, "/settings": http.StatusNotFound, "/twilio/status": http.StatusMethodNotAllowed, botPath: http.StatusMethodNotAllowed, "/api/press": http.StatusNotFound, "/": http.StatusNotFound, "/api/state": http.StatusNotFound} {
 		w := httptest.NewRecorder()
 		a.outside.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8081"+path, nil))
 		require.Equal(t, want, w.Code, path)

@@ -233,6 +233,7 @@ func (p *player) sendTicket() {
 	for _, s := range p.secrets {
 		p.must(!strings.Contains(all, s), "a note or the log holds a secret of %d characters", len(s))
 	}
+	all = strings.ReplaceAll(all, "127.0.0.1", "here") // of which 127 is no secret
 	for _, n := range p.numbers {
 		p.must(!regexp.MustCompile(`\b`+n+`\b`).MatchString(all), "a note or the log holds the number %s", n)
 	}

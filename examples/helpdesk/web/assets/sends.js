@@ -63,7 +63,7 @@ const sends = (() => {
       h("div", { class: "tools" },
         request && s.Mine && (s.State === "ready" || s.State === "opening") ? h("button", { type: "button", id: "receive-" + s.ID, class: "button small", on: { click: () => receive(p, s) } }, "Receive once") : "",
         live && (s.Mine || lead) && (s.Locked || s.Gate === "number" && s.Refusals) && s.Renewals < 5 ? h("button", { type: "button", id: "renew-" + s.ID, class: "button small" + (s.Locked ? "" : " secondary"), on: { click: act("send-renew") } }, "New number") : "",
-        !request && s.Kind === "send" && (s.Mine || lead) ? h("button", { type: "button", id: "again-" + s.ID, class: "button secondary small", on: { click: () => compose(p, "send", s) } }, "Send again") : "",
+        !request && s.State !== "draft" && (s.Mine || lead) ? h("button", { type: "button", id: "again-" + s.ID, class: "button secondary small", on: { click: () => compose(p, "send", s) } }, "Send again") : "",
         live && (s.Mine || lead) ? h("button", { type: "button", id: "revoke-" + s.ID, class: "button danger-quiet small", on: { click: act("send-revoke") } }, "Take back") : ""));
   }
 
@@ -83,10 +83,10 @@ const sends = (() => {
           p.Rules.FilesOff ? "" : h("p", { class: "field" }, h("label", { for: "send-files" }, "Files"), h("input", { id: "send-files", type: "file", multiple: true }))],
       select("send-deliver", "The link goes out by", [...ways.map((w) => [w, by[w]]), ["", "Nobody: I copy it"]]),
       locked ? h("p", { class: "notice notice-info" }, h("span", {}, `${p.Company}'s settings are locked: they decide the rest.`)) : h("div", { class: "send-options" },
-        select("send-gate", `${first(p)} must bring`, ask ? [["", "As the settings say"], ["number", "A number that you say"], ["none", "Nothing but the link"]]
-          : [["", "As the settings say"], ["number", "A number that you say"], ["code", "A code, sent by another way"], ["proof", "A verification: proof of who it is"], ["none", "Nothing but the link"]]),
-        select("send-ttl", "It lives", [["", "As the settings say"], ["1h", "1 hour"], ["8h", "8 hours"], ["24h", "1 day"], ["72h", "3 days"], ["168h", "7 days"], ["720h", "30 days"]]),
-        ask ? "" : select("send-views", "It opens", [["", "As the settings say"], ["1", "Once"], ["2", "Twice"], ["5", "5 times"], ["20", "20 times"]])),
+        select("send-gate", `${first(p)} must bring`, ask ? [["", "The usual"], ["number", "A number that you say"], ["none", "Nothing but the link"]]
+          : [["", "The usual"], ["number", "A number that you say"], ["code", "A code, sent by another way"], ["proof", "A verification: proof of who it is"], ["none", "Nothing but the link"]]),
+        select("send-ttl", "It lives", [["", "The usual"], ["1h", "1 hour"], ["8h", "8 hours"], ["24h", "1 day"], ["72h", "3 days"], ["168h", "7 days"], ["720h", "30 days"]]),
+        ask ? "" : select("send-views", "It opens", [["", "The usual"], ["1", "Once"], ["2", "Twice"], ["5", "5 times"], ["20", "20 times"]])),
       ask ? "" : h("p", { class: "field" }, h("label", { for: "send-passphrase" }, "Passphrase, told by another way"), h("input", { id: "send-passphrase", name: "passphrase", type: "text", autocomplete: "off", spellcheck: "false", placeholder: "None" })),
       locked ? "" : h("details", {}, h("summary", {}, "More"),
         h("div", { class: "send-more" },
