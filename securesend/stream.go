@@ -165,7 +165,7 @@ func (s *SealReader) seal(dst []byte) (out []byte, last bool, err error) {
 		plain[0], begin = s.next, 1
 	}
 	n, err := readAll(s.r, plain[begin:])
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF { //nolint:errorlint // an error that wraps it is no end, but a reader that failed
 		return nil, false, wrap("read the file to seal", err)
 	}
 	n += int64(begin)
@@ -312,7 +312,7 @@ func writeTo(w io.Writer, out *[]byte, buf []byte, chunk func([]byte) ([]byte, e
 		}
 		var err error
 		switch *out, err = chunk(buf[:0]); {
-		case errors.Is(err, io.EOF):
+		case err == io.EOF: //nolint:errorlint // as above
 			return total, nil
 		case err != nil:
 			return total, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -126,6 +127,25 @@ func TestAFileThatIsNotAsLongAsSaidIsNeverSealedToItsEnd(t *testing.T) {
 	c := b.cipher(t, 0)
 	_, err := c.SealReader(bytes.NewReader(nil), MaxFileSize+1).Read(make([]byte, 1))
 	require.ErrorIs(t, err, ErrTooLarge)
+}
+
+// A connection that broke may say so with an error that wraps io.EOF. That is no end of the file.
+func TestAReaderThatFailsIsNoEnd(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	for _, has := range []int{0, 5, ChunkSize, ChunkSize + 5} {
+		for _, size := range []int64{-1, 3 * ChunkSize} {
+			broken := func() io.Reader {
+				return io.MultiReader(bytes.NewReader(pattern(has)), iotest.ErrReader(fmt.Errorf("the connection: %w", io.EOF)))
+			}
+			c := b.cipher(t, 0)
+			_, err := io.ReadAll(c.SealReader(broken(), size))
+			require.ErrorContains(t, err, "the connection", has)
+			c = b.cipher(t, 0)
+			_, err = c.SealReader(broken(), size).WriteTo(io.Discard)
+			require.ErrorContains(t, err, "the connection", has)
+		}
+	}
 }
 
 func TestChunksThatCannotBeAreRefused(t *testing.T) {
