@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/securesend"
@@ -74,7 +77,7 @@ func (g *Gate) Start(ctx context.Context, r securesend.Reveal) (securesend.GateS
 	if err != nil {
 		return securesend.GateStatus{}, fmt.Errorf("verifiedreveal: start: %w", err)
 	}
-	status := securesend.GateStatus{State: securesend.GateWaiting, Hint: c.To}
+	status := securesend.GateStatus{State: securesend.GateWaiting, Hint: hint(c)}
 	switch {
 	case c.State == verify.StateConfirmed && (c.Proof.Reveal() != "" || c.RedeemedBy == r.Claim):
 		status.State = securesend.GatePassed
@@ -130,6 +133,16 @@ func (g *Gate) challenge(ctx context.Context, r securesend.Reveal) (c verify.Cha
 		}
 	}
 	return c, start, nil
+}
+
+// hint says where the recipient must look. An address that shows nothing of itself, such as an account in Teams, is named by
+// its channel.
+func hint(c verify.Challenge) string {
+	if strings.ContainsFunc(c.To, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) || c.Channel == "" {
+		return c.To
+	}
+	first, size := utf8.DecodeRuneInString(c.Channel)
+	return string(unicode.ToUpper(first)) + c.Channel[size:]
 }
 
 // over reports whether c will not be confirmed any more.

@@ -42,7 +42,7 @@ func newWorld(t *testing.T, o *verifiedreveal.Options) *world {
 	require.NoError(t, err)
 	brand := mspkit.Brand{Name: "Contoso IT"}
 	w.verify, err = verify.New(memstore.New(), ring, "https://help.example/verify", verify.Same(verify.Settings{Brand: brand, Limits: verify.Limits{Cooldown: -1}}), &verify.Options{
-		Channels: map[string]verify.Channel{"sms": w.sms}, Now: clock,
+		Channels: map[string]verify.Channel{"sms": w.sms, "teams": w.sms}, Now: clock,
 	})
 	require.NoError(t, err)
 	w.find = func(_ context.Context, r securesend.Reveal) (verify.StartRequest, error) {
@@ -166,6 +166,28 @@ func TestFailedVerificationsAreBegunAgainAFewTimes(t *testing.T) {
 	require.Equal(t, "refused", w.start(t, r))
 	require.ErrorIs(t, w.take(t, r), securesend.ErrGate)
 	require.Len(t, w.sms.sent, 2)
+}
+
+func TestTheHintSaysWhereToLook(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{"+4915112345678": "••• 78", "tenant/person": "Teams"} {
+		w := newWorld(t, nil)
+		channel := "sms"
+		if want == "Teams" {
+			channel = "teams"
+		}
+		find := w.find
+		w.find = func(ctx context.Context, r securesend.Reveal) (verify.StartRequest, error) {
+			out, err := find(ctx, r)
+			out.Subject.Destinations = []verify.Destination{{Channel: channel, Address: address, FirstSeen: w.now.AddDate(-1, 0, 0)}}
+			return out, err
+		}
+		r := w.create(t)
+		st, err := w.send.StartGate(t.Context(), r.ref, r.auth, r.claim)
+		require.NoError(t, err)
+		require.Equal(t, want, st.Hint)
+		require.NotContains(t, st.Hint, address)
+	}
 }
 
 func TestNotMeEndsIt(t *testing.T) {
