@@ -70,7 +70,7 @@ func selftest(ctx context.Context, where storage, out io.Writer) (err error) {
 		{"A password for Dana, which she reads once", p.sendText},
 		{"Files of several megabytes", p.sendFiles},
 		{"The answer gets lost on the way", p.sendDropped},
-		{"Somebody has read the mail, too: the wrong number", p.sendLocked},
+		{"Somebody else has read the mail, and guesses the number", p.sendLocked},
 		{"A mail scanner with the whole link", p.sendScanned},
 		{"Jane takes it back", p.sendRevoked},
 		{"For Dana herself only", p.sendProof},

@@ -244,7 +244,7 @@ func (p *player) sendTicket() {
 			p.must(!bytes.Contains(data, []byte(s)), "%s holds a secret of %d characters", filepath.Base(path), len(s))
 		}
 	})
-	p.say("")
+	p.print("")
 	p.say("%d texts, passphrases, links and keys, and %d numbers were looked for in %d notes and in everything that was logged,", len(p.secrets), len(p.numbers), len(notes))
 	p.say("the texts and links also in the program's own %d files: nothing was found.", files)
 }

@@ -156,7 +156,7 @@ func (p *player) sendText() {
 	o.Claim = claim
 	got, err = p.unseal(link, o)
 	p.must(err == nil && got.Text.Reveal() == text, "Dana does not get the text: %v", err)
-	p.say("Jane says the number on the phone, Dana types it and reads: %q.", got.Text.Reveal())
+	p.say("Jane says the number on the phone, Dana types it and reads: %q", got.Text.Reveal())
 	_, err = p.unseal(link, numbered(s.Number))
 	p.must(errors.Is(err, securesend.ErrOpening), "a second reader: %v", err)
 	again, err := p.unseal(link, o)
@@ -329,15 +329,16 @@ func (p *player) sendProof() {
 	claim := securesend.RandomKey() // of Dana's page
 	_, err := p.unseal(link, client.OpenOptions{Claim: claim})
 	p.must(errors.Is(err, securesend.ErrGate), "without a verification: %v", err)
-	p.say("Jane sends it by Teams: %q. The link alone opens nothing.", card.Summary)
+	p.say("Jane sends a recovery key by Teams: %q. The link alone opens nothing, and there is no number to be had.", card.Summary)
 
 	heard := &listener{under: http.DefaultTransport}
 	proof, played := "", false
-	got, err := p.unseal(link, client.OpenOptions{Claim: claim, Options: client.Options{HTTPClient: &http.Client{Transport: heard}}, Waiting: func(string) {
+	got, err := p.unseal(link, client.OpenOptions{Claim: claim, Options: client.Options{HTTPClient: &http.Client{Transport: heard}}, Waiting: func(hint string) {
 		if played {
 			return
 		}
 		played = true
+		p.must(hint == "Teams", "the page says to look at %q", hint)
 		asks := p.nextCard(cards + 1)
 		c := p.newest("caller")
 		p.must(c.Channel == "teams" && len(c.Number) == 3, "the verification goes by %s", c.Channel)
@@ -354,7 +355,7 @@ func (p *player) sendProof() {
 	p.must(!p.challenge(p.newest("caller").ID).Usable, "the proof can be used again")
 	_, refused := p.do("redeem", "id", p.newest("caller").ID)
 	p.must(refused != "", "Jane used the proof of the page")
-	p.say("She types it, and the page goes on by itself: %q. The proof was used on the server and never reached the page.", "opened")
+	p.say("She types it, the page sees that and opens. The proof was used on the server and never reached the page.")
 }
 
 // openURL returns where the button of a card leads.

@@ -57,7 +57,7 @@ func number[T int | int64 | time.Duration](name, label, hint, unit string, one T
 			}
 			n, err := strconv.ParseInt(v, 10, 64)
 			if err != nil || n < 1 || n > 1<<20 {
-				return fmt.Errorf("Write a whole number of %s, or nothing for the default.", or(unit, "times")) //nolint:staticcheck,revive // a sentence for the page
+				return fmt.Errorf("Write a whole number, or nothing for the default.") //nolint:staticcheck,revive // a sentence for the page
 			}
 			*at(s) = T(n) * one
 			return nil
