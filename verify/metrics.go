@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -212,8 +213,11 @@ func (m *meter) passed(ctx context.Context, began time.Time, store, host error) 
 
 // name returns a as it is where this package defines it. Those of tenants could be any number of any text.
 func (a Action) name() string {
+	if kind, _, ok := strings.Cut(string(a), ":"); ok {
+		a = Action(kind) // what it is for comes from a request
+	}
 	switch a {
-	case ActionIdentify, ActionUnlock, ActionResetPassword, ActionResetMFA, ActionChangeContact, ActionEnrolTOTP, ActionRemoveTOTP, ActionRecoveryTOTP, "":
+	case ActionIdentify, ActionUnlock, ActionResetPassword, ActionResetMFA, ActionChangeContact, ActionEnrolTOTP, ActionRemoveTOTP, ActionRecoveryTOTP, ActionReveal, "":
 		return string(a)
 	}
 	return "custom"

@@ -60,7 +60,7 @@ func New(v Starter, find Find, o *Options) (*Gate, error) {
 		errs = append(errs, fmt.Errorf("a verifier and a function that finds the recipient are required: %w", mspkit.ErrInvalid))
 	}
 	if g.o.Attempts < 1 || g.o.Attempts > 10 {
-		errs = append(errs, fmt.Errorf("Attempts is %d, it must be 1 to 10: %w", g.o.Attempts, mspkit.ErrInvalid))
+		errs = append(errs, fmt.Errorf("options: Attempts is %d, it must be 1 to 10: %w", g.o.Attempts, mspkit.ErrInvalid))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("verifiedreveal: new: %w", err)
@@ -147,9 +147,5 @@ func hint(c verify.Challenge) string {
 
 // over reports whether c will not be confirmed any more.
 func over(c verify.Challenge) bool {
-	switch c.State {
-	case verify.StatePending, verify.StateWrong, verify.StateConfirmed:
-		return false
-	}
-	return true
+	return c.State.Final() && c.State != verify.StateConfirmed
 }
