@@ -293,8 +293,8 @@ func TestEverySendStateIsUsableInEveryLook(t *testing.T) {
 				s := sendStates[j]
 				t.Run(s.name, func(t *testing.T) {
 					for _, locale := range []string{"en", "de", "ar-XB"} {
-						if shots == "" && locale == "ar-XB" && j%3 != 0 {
-							continue // enough to see that it works from right to left
+						if shots == "" && (locale == "de" && j%2 == 0 || locale == "ar-XB" && j%4 != 0) {
+							continue // enough to see that long words and the other direction fit
 						}
 						b, w := newTab(t), newSends(t)
 						w.locale, w.settings.Locale = locale, locale
