@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mspkit/mspkit/securesend"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -119,6 +120,7 @@ type line struct {
 	ID    string // of the challenge
 	Code  string // of a delivery
 	Event *verify.Event
+	Send  *securesend.Event // of "send"
 }
 
 // journal is a file to which every process appends.
@@ -165,11 +167,17 @@ func (j *journal) lines(t *testing.T) []line {
 	require.NoError(t, err)
 	b = b[:bytes.LastIndexByte(b, '\n')+1]
 	j.read += int64(len(b))
+	j.known = append(j.known, parseLines(b)...)
+	return j.known
+}
+
+// parseLines returns the whole lines of b.
+func parseLines(b []byte) (out []line) {
 	for part := range bytes.SplitSeq(b, []byte("\n")) {
 		var l line
 		if json.Unmarshal(part, &l) == nil {
-			j.known = append(j.known, l)
+			out = append(out, l)
 		}
 	}
-	return j.known
+	return out
 }

@@ -1,0 +1,165 @@
+package kill_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/securesend"
+	"github.com/mspkit/mspkit/securesend/dirblob"
+	"github.com/mspkit/mspkit/securesend/redisstore"
+	"github.com/mspkit/mspkit/securesend/securesendpage"
+	"github.com/mspkit/mspkit/securesend/sqlstore"
+)
+
+const (
+	sendChildEnv = "MSPKIT_TEST_SEND_CHILD"
+	region       = "Europe"
+)
+
+var sender = securesend.Technician{ID: "jane", Name: "Jane Doe"}
+
+// place is where sends are kept, and what every process needs to know of it.
+type place struct {
+	Kind    string // "sqlite", "postgres" or "redis"
+	Address string
+	Blobs   string // a folder
+	Journal string
+	Key     string
+}
+
+// open opens a store with connections of its own.
+func (p place) open(t *testing.T) securesend.SecretStore {
+	t.Helper()
+	if p.Kind == "redis" {
+		client := redis.NewClient(&redis.Options{Addr: p.Address})
+		t.Cleanup(func() { require.NoError(t, client.Close()) })
+		s, err := redisstore.New(context.Background(), client, &redisstore.Options{Shards: 4})
+		require.NoError(t, err)
+		return s
+	}
+	db, dialect := p.db(t)
+	s, err := sqlstore.New(db, dialect, nil)
+	require.NoError(t, err)
+	return s
+}
+
+func (p place) db(t *testing.T) (*sql.DB, sqlstore.Dialect) {
+	t.Helper()
+	driver, dialect := "sqlite", sqlstore.SQLite
+	if p.Kind == "postgres" {
+		driver, dialect = "pgx", sqlstore.Postgres
+	}
+	db, err := sql.Open(driver, p.Address)
+	require.NoError(t, err)
+	db.SetMaxOpenConns(16)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db, dialect
+}
+
+// instance is a service with its pages on a place.
+type instance struct {
+	svc   *securesend.Service
+	store securesend.SecretStore
+	pages http.Handler // below /send
+}
+
+// start starts an instance whose clock is ahead; p may be nil.
+func (l place) start(t *testing.T, p *points, ahead *atomic.Int64) instance {
+	t.Helper()
+	k, err := mspkit.ParseKey(l.Key)
+	require.NoError(t, err)
+	ring, err := mspkit.NewKeyRing(k)
+	require.NoError(t, err)
+	folder, err := dirblob.New(l.Blobs, &dirblob.Options{Region: region})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, folder.Close()) })
+	if p == nil {
+		p = &points{}
+	}
+	j := openJournal(t, l.Journal)
+	out := instance{store: l.open(t)}
+	out.svc, err = securesend.New(pointed{out.store, p}, ring, "https://help.example/send", securesend.Same(securesend.Settings{
+		Brand: mspkit.Brand{Name: "Contoso IT"},
+	}), &securesend.Options{
+		Now:   func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+		Blobs: map[string]securesend.BlobStore{region: pointedBlobs{folder, p}},
+		Recorder: securesend.RecorderFunc(func(_ context.Context, e securesend.Event) error {
+			return p.verb("Record", func() error { return j.add(line{What: "send", ID: e.Send, Send: &e}) })
+		}),
+	})
+	require.NoError(t, err)
+	pages, err := securesendpage.New(out.svc, nil)
+	require.NoError(t, err)
+	out.pages = http.StripPrefix("/send", p.handler(pages))
+	return out
+}
+
+// sendOrders are what a serving child is told.
+type sendOrders struct {
+	Place place
+	Ahead time.Duration
+}
+
+// TestSendChild is the process that serves sends until it is killed, or the parent is gone; elsewhere it does nothing. What is
+// below /control is for the parent.
+func TestSendChild(t *testing.T) {
+	given := os.Getenv(sendChildEnv)
+	if given == "" {
+		return
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		die()
+	}()
+	var o sendOrders
+	require.NoError(t, json.Unmarshal([]byte(given), &o))
+	p := &points{}
+	var ahead atomic.Int64
+	ahead.Store(int64(o.Ahead))
+	me := o.Place.start(t, p, &ahead)
+	mux := http.NewServeMux()
+	mux.Handle("/send/", me.pages)
+	mux.HandleFunc("POST /control/arm", func(_ http.ResponseWriter, r *http.Request) {
+		n, err := strconv.Atoi(r.FormValue("n"))
+		require.NoError(t, err)
+		p.arm(r.FormValue("point"), n)
+	})
+	mux.HandleFunc("POST /control/run", func(w http.ResponseWriter, r *http.Request) {
+		now, err := strconv.ParseInt(r.FormValue("ahead"), 10, 64)
+		require.NoError(t, err)
+		ahead.Store(now)
+		answer(w, me.svc.RunOnce(r.Context()))
+	})
+	mux.HandleFunc("POST /control/create", func(w http.ResponseWriter, r *http.Request) {
+		_, err := me.svc.Create(r.Context(), fileRequest(securesend.GateNone))
+		answer(w, err)
+	})
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	fmt.Printf("serving http://%s\n", l.Addr())
+	require.NoError(t, (&http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}).Serve(l))
+}
+
+// answer says what became of an order.
+func answer(w http.ResponseWriter, err error) {
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+		return
+	}
+	_, _ = w.Write([]byte("{}"))
+}
