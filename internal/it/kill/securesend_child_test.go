@@ -39,13 +39,18 @@ type place struct {
 	Blobs   string // a folder
 	Journal string
 	Key     string
+	Once    bool // nothing is sent to Redis again
 }
 
 // open opens a store with connections of its own.
 func (p place) open(t *testing.T) securesend.SecretStore {
 	t.Helper()
 	if p.Kind == "redis" {
-		client := redis.NewClient(&redis.Options{Addr: p.Address})
+		o := &redis.Options{Addr: p.Address}
+		if p.Once {
+			o.MaxRetries, o.DialerRetries = -1, 1
+		}
+		client := redis.NewClient(o)
 		t.Cleanup(func() { require.NoError(t, client.Close()) })
 		s, err := redisstore.New(context.Background(), client, &redisstore.Options{Shards: 4})
 		require.NoError(t, err)

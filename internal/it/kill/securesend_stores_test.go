@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mspkit/mspkit/internal/it/pgserver"
 	"github.com/mspkit/mspkit/internal/it/redisproc"
 	"github.com/mspkit/mspkit/securesend/sqlstore"
 )
@@ -25,4 +26,29 @@ func TestASendOutlivesTheProcessOnRedis(t *testing.T) {
 	t.Parallel()
 	server := redisproc.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	newChildren(t, "redis", server.Addr).killed()
+}
+
+// TestASendOutlivesRedis kills a Redis that writes always: twice, with MSPKIT_SOAK=1 20 times.
+func TestASendOutlivesRedis(t *testing.T) {
+	t.Parallel()
+	server := redisproc.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	newHost(t, "redis", server.Addr).outlive(database{
+		kill:   func() { server.Kill(t) },
+		resume: func() { server.Resume(t); server.Rewrite(t) }, // as the package's documentation says
+	})
+}
+
+// TestASendOutlivesPostgres kills the process at every step of a reveal, and then the server, which is set to answer before it
+// has written: the store does not rely on that setting.
+func TestASendOutlivesPostgres(t *testing.T) {
+	t.Parallel()
+	server := pgserver.New(t, "synchronous_commit=off", "wal_writer_delay=10s")
+	db, dialect := place{Kind: "postgres", Address: server.URL()}.db(t)
+	require.NoError(t, sqlstore.Migrate(t.Context(), db, dialect, nil))
+	t.Run("process", func(t *testing.T) { newChildren(t, "postgres", server.URL()).killed() })
+	_, err := db.ExecContext(t.Context(), `DELETE FROM mspkit_securesend_records`)
+	require.NoError(t, err)
+	t.Run("server", func(t *testing.T) {
+		newHost(t, "postgres", server.URL()).outlive(database{kill: server.Kill, resume: func() { server.Start() }})
+	})
 }

@@ -50,6 +50,8 @@ type sends struct {
 	base func() string
 	lost func(base string)
 	http *http.Client
+	// again counts what had to be asked again.
+	again atomic.Int64
 	// inst is an instance in this process, which creates and checks.
 	inst instance
 }
@@ -77,8 +79,10 @@ func (x *sends) until(f func(ctx context.Context, base string) error) error {
 		err := f(ctx, base)
 		switch sendhttp.Code(err) {
 		case "lost":
+			x.again.Add(1)
 			x.lost(base)
 		case "unavailable":
+			x.again.Add(1)
 			time.Sleep(5 * time.Millisecond)
 		default:
 			return err
