@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mspkit/mspkit/internal/it/redisproc"
 	"github.com/mspkit/mspkit/internal/it/sendhttp"
 	"github.com/mspkit/mspkit/securesend"
 )
@@ -25,6 +27,7 @@ import (
 type loader struct {
 	url, host string
 	conns     []*bufio.ReadWriter
+	redis     redis.UniversalClient // nil where there is none
 }
 
 func newLoader(b *testing.B, url string, clients int) *loader {
@@ -87,17 +90,22 @@ func do(c *bufio.ReadWriter, request []byte) ([]byte, error) {
 
 // spent is what a number of requests took: time of the wall, and of the server's processors.
 type spent struct {
-	wall, cpu time.Duration
-	n         int
+	wall, cpu, redis time.Duration
+	n                int
 }
 
 func (s *spent) perSecond() float64 { return float64(s.n) / s.wall.Seconds() }
 func (s *spent) micros() float64    { return float64(s.cpu.Nanoseconds()) / 1e3 / float64(s.n) }
+func (s *spent) onRedis() float64   { return float64(s.redis.Nanoseconds()) / 1e3 / float64(s.n) }
 
 // all sends the requests, spread over the clients, and adds what it took to sum.
 func (x *loader) all(b *testing.B, sum *spent, requests [][]byte) [][]byte {
 	b.Helper()
 	answers, errs := make([][]byte, len(requests)), make([]error, len(x.conns))
+	var onRedis time.Duration
+	if x.redis != nil {
+		onRedis = serverCPU(b, x.redis)
+	}
 	before, begun := x.cpu(b), time.Now()
 	var wg sync.WaitGroup
 	for c, conn := range x.conns {
@@ -110,6 +118,9 @@ func (x *loader) all(b *testing.B, sum *spent, requests [][]byte) [][]byte {
 	wg.Wait()
 	sum.wall += time.Since(begun)
 	sum.cpu += x.cpu(b) - before
+	if x.redis != nil {
+		sum.redis += serverCPU(b, x.redis) - onRedis
+	}
 	sum.n += len(requests)
 	for _, err := range errs {
 		require.NoError(b, err)
@@ -141,6 +152,9 @@ type giver struct {
 	begin, commit, take, ack spent
 }
 
+// pageText is 1 KiB.
+var pageText = strings.Repeat("0123456789abcdef", 64)
+
 const benchType = "application/json"
 
 // round gives n texts of 1 KiB and reads each once.
@@ -168,7 +182,7 @@ func (x *giver) round(b *testing.B, n int) {
 		keys, err := securesend.NewSendKeys(sends[i].fragment, half, nil)
 		require.NoError(b, err)
 		header := securesend.Header{}
-		manifest, err := keys.SealManifest([securesend.KeySize]byte(begun.Context), header, securesend.Manifest{Text: benchText})
+		manifest, err := keys.SealManifest([securesend.KeySize]byte(begun.Context), header, securesend.Manifest{Text: pageText})
 		require.NoError(b, err)
 		requests[i] = x.post(sends[i].path+"/commit", benchType, body(b, map[string]any{
 			"upload": sendhttp.Bytes(sends[i].upload), "header": sendhttp.Bytes(header.Bytes()), "auth": sendhttp.Bytes(securesend.AuthHash(sends[i].reader.Auth)),
@@ -188,7 +202,7 @@ func (x *giver) round(b *testing.B, n int) {
 			require.NoError(b, json.Unmarshal(answer, &taken))
 			text, _, err := sends[i].reader.Content(taken, nil)
 			require.NoError(b, err)
-			require.Equal(b, benchText, text)
+			require.Equal(b, pageText, text)
 		}
 		requests[i] = x.post(sends[i].reader.Path+"/ack", benchType, sends[i].reader.Body(map[string]any{"claim": sendhttp.Bytes(sends[i].reader.Claim)}))
 	}
@@ -213,14 +227,14 @@ func (x *plainGiver) round(b *testing.B, n int) {
 	ids, requests := make([]string, n), make([][]byte, n)
 	for i := range ids {
 		ids[i] = benchName()
-		requests[i] = x.post("/set/"+ids[i], "application/octet-stream", []byte(benchText))
+		requests[i] = x.post("/set/"+ids[i], "application/octet-stream", []byte(pageText))
 	}
 	x.all(b, &x.set, requests)
 	for i, id := range ids {
 		requests[i] = x.post("/get/"+id, "application/octet-stream", nil)
 	}
 	for _, answer := range x.all(b, &x.get, requests) {
-		require.Len(b, answer, len(benchText))
+		require.Len(b, answer, len(pageText))
 	}
 }
 
@@ -228,15 +242,15 @@ func (x *plainGiver) round(b *testing.B, n int) {
 // processor time alone counts. Beside Redis, in turns, a bare server does it with SET and GETDEL; x/bare is our requests a second by
 // its. Run it with a fixed count such as -benchtime 20000x.
 func BenchmarkSecureSendPages(b *testing.B) {
-	b.Run("Redis", func(b *testing.B) { k := redisKeys(b); pagesBeside(b, sendServer{Kind: "redis", Prefix: k.prefix}) })
-	b.Run("Redis/files", func(b *testing.B) {
-		k := redisKeys(b)
-		pagesBeside(b, sendServer{Kind: "redis", Prefix: k.prefix, Files: true})
-	})
-	b.Run("Redis/Run", func(b *testing.B) {
-		k := redisKeys(b)
-		pagesBeside(b, sendServer{Kind: "redis", Prefix: k.prefix, Run: true})
-	})
+	server := redisproc.Start(b)
+	for _, o := range []struct {
+		name       string
+		files, run bool
+	}{{"Redis", false, false}, {"Redis with files", true, false}, {"Redis with Run", false, true}} {
+		b.Run(o.name, func(b *testing.B) {
+			pagesBeside(b, sendServer{Kind: "redis", DSN: server.Addr, Prefix: benchName(), Files: o.files, Run: o.run})
+		})
+	}
 	b.Run("memory", func(b *testing.B) { pagesBeside(b, sendServer{Kind: "memory"}) })
 	b.Run("SQLite", func(b *testing.B) { pagesBeside(b, sendServer{Kind: "sqlite", DSN: sendFile(b).dsn}) })
 	b.Run("PostgreSQL", func(b *testing.B) {
@@ -251,7 +265,10 @@ func pagesBeside(b *testing.B, o sendServer) {
 	ours := &giver{loader: newLoader(b, startServer(b, o), clients)}
 	var bare *plainGiver
 	if o.Kind == "redis" {
-		bare = &plainGiver{loader: newLoader(b, startServer(b, sendServer{Kind: "bare", Prefix: o.Prefix}), clients)}
+		bare = &plainGiver{loader: newLoader(b, startServer(b, sendServer{Kind: "bare", DSN: o.DSN, Prefix: o.Prefix}), clients)}
+		ours.redis = redis.NewClient(&redis.Options{Addr: o.DSN})
+		bare.redis = ours.redis
+		b.Cleanup(func() { _ = ours.redis.Close() })
 	}
 	for warm := 1; warm >= 0; warm-- {
 		for done := 0; done < b.N; {
@@ -283,9 +300,10 @@ func pagesBeside(b *testing.B, o sendServer) {
 		b.ReportMetric(bare.get.perSecond(), "get/s")
 		b.ReportMetric(bare.set.micros(), "set-cpu-µs")
 		b.ReportMetric(bare.get.micros(), "get-cpu-µs")
+		b.ReportMetric(ours.take.onRedis(), "take-redis-µs")
+		b.ReportMetric(bare.get.onRedis(), "get-redis-µs")
 		b.ReportMetric(ours.take.perSecond()/bare.get.perSecond(), "take-x/bare")
 		b.ReportMetric(ours.commit.perSecond()/bare.set.perSecond(), "commit-x/bare")
 	}
 	b.ReportMetric(0, "ns/op") // of all of it, which nobody needs
 }
-

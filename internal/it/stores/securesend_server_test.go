@@ -10,9 +10,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	_ "net/http/pprof" //nolint:gosec // of the child, on loopback
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,7 +37,7 @@ const sendServerEnv = "MSPKIT_TEST_SEND_SERVER"
 type sendServer struct {
 	// Kind is "redis", "memory", "sqlite" or "postgres" for the pages of sends, and "bare" for SET and GETDEL.
 	Kind string
-	// Prefix is that of the keys on Redis; DSN and Schema are of a database.
+	// DSN is where Redis or a database is, Prefix that of the keys on Redis, Schema that of the tables.
 	Prefix, DSN, Schema string
 	// Files gives the service a region, as hosts need for files.
 	Files bool
@@ -54,14 +54,9 @@ func TestSendServer(t *testing.T) {
 	if given == "" {
 		return
 	}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // until the benchmark is over
-		os.Exit(0)
-	}()
 	var o sendServer
 	require.NoError(t, json.Unmarshal([]byte(given), &o))
 	mux := http.NewServeMux()
-	mux.Handle("/debug/", http.DefaultServeMux)
 	mux.HandleFunc("GET /control/cpu", func(w http.ResponseWriter, _ *http.Request) {
 		var used syscall.Rusage
 		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &used)
@@ -74,8 +69,12 @@ func TestSendServer(t *testing.T) {
 	}
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the benchmark is over
+		_ = l.Close()
+	}()
 	fmt.Printf("serving http://%s\n", l.Addr())
-	require.NoError(t, (&http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}).Serve(l))
+	require.ErrorIs(t, (&http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}).Serve(l), net.ErrClosed)
 }
 
 // bare is the least that gives a text once: no auth, no claim, no number, no event, and lost with its answer.
@@ -103,9 +102,7 @@ func (o sendServer) bare(t *testing.T, mux *http.ServeMux) {
 
 func (o sendServer) redis(t *testing.T) redis.UniversalClient {
 	t.Helper()
-	options := redisOptions(t)
-	options.PoolSize = 64
-	c := redis.NewClient(options)
+	c := redis.NewClient(&redis.Options{Addr: o.DSN, PoolSize: 64})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -167,12 +164,16 @@ func (o sendServer) pages(t *testing.T, mux *http.ServeMux) {
 	}
 }
 
-// startServer starts a process that serves and returns its address. It ends with the benchmark.
+// startServer starts a process that serves and returns its address. It ends with the benchmark. It writes a profile of
+// its processors' time into the folder MSPKIT_BENCH_PROFILES.
 func startServer(b *testing.B, o sendServer) string {
 	b.Helper()
 	given, err := json.Marshal(o)
 	require.NoError(b, err)
 	cmd := exec.Command(os.Args[0], "-test.run=^TestSendServer$", "-test.v")
+	if dir := os.Getenv("MSPKIT_BENCH_PROFILES"); dir != "" {
+		cmd.Args = append(cmd.Args, "-test.cpuprofile="+filepath.Join(dir, o.Kind+".prof"))
+	}
 	cmd.Env = append(os.Environ(), sendServerEnv+"="+string(given))
 	in, err := cmd.StdinPipe()
 	require.NoError(b, err)
