@@ -51,6 +51,24 @@ func (s Headers) Apply(h http.Header) {
 	}
 }
 
+// prepared is a header set that was applied before there was a request.
+type prepared http.Header
+
+func (s Headers) prepare() prepared {
+	h := http.Header{}
+	s.Apply(h)
+	return prepared(h)
+}
+
+// apply does what [Headers.Apply] does.
+func (p prepared) apply(h http.Header) {
+	delete(h, "X-Frame-Options")
+	delete(h, "Strict-Transport-Security")
+	for k, v := range p {
+		h[k] = v[:1:1] // who adds a value copies it
+	}
+}
+
 func (s Headers) csp() string {
 	var b strings.Builder
 	b.WriteString("default-src 'none'; style-src 'self'; img-src 'self'")

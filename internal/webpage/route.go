@@ -72,6 +72,8 @@ type Route struct {
 	Capability bool
 	// MaxBody limits the request body in bytes. Zero means [MaxForm].
 	MaxBody int64
+
+	set prepared // the header set
 }
 
 // Methods returns what the route answers, for example GET and HEAD.

@@ -62,6 +62,7 @@ type Site struct {
 	protect   *http.CrossOriginProtection
 	assets    *assets
 	templates map[string]*pageTemplate
+	strictest prepared // where no route is known yet
 }
 
 // New returns a site of routes. It reports everything that is wrong with routes, templates, assets and
@@ -74,6 +75,7 @@ func New(routes []Route, opts *Options) (*Site, error) {
 	if s.opts.Logger != nil {
 		s.log = s.opts.Logger
 	}
+	s.strictest = Headers{HTTPS: s.opts.HTTPS}.prepare()
 	errs := []error{s.opts.validate()}
 	var err error
 	if s.opts.Catalog == nil {
@@ -106,6 +108,7 @@ func (s *Site) register() error {
 	byPattern := map[string]map[string]*Route{}
 	for i := range s.routes {
 		route := &s.routes[i]
+		route.set = route.headers(s.opts.HTTPS).prepare()
 		errs = append(errs, route.validate())
 		if names[route.Name] {
 			errs = append(errs, fmt.Errorf("webpage: route %q: the name is taken: %w", route.Name, mspkit.ErrInvalid))
@@ -161,7 +164,7 @@ func (s *Site) handle(pattern string, methods map[string]*Route) (err error) {
 // ServeHTTP implements [http.Handler].
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &response{ResponseWriter: w, head: r.Method == http.MethodHead}
-	Headers{HTTPS: s.opts.HTTPS}.Apply(w.Header())
+	s.strictest.apply(w.Header())
 	r, ok := s.strip(r)
 	defer func() {
 		if v := recover(); v != nil {
@@ -208,7 +211,7 @@ type routeKey struct{}
 
 // serve applies what the route's kind demands, then calls the handler.
 func (s *Site) serve(route *Route, w http.ResponseWriter, r *http.Request) {
-	route.headers(s.opts.HTTPS).Apply(w.Header())
+	route.set.apply(w.Header())
 	r = r.WithContext(context.WithValue(r.Context(), routeKey{}, route))
 	if route.Method != http.MethodGet {
 		if !s.sameOrigin(route, r) {
@@ -270,7 +273,7 @@ func (s *Site) recovered(v any, w *response, r *http.Request) {
 	if w.wrote {
 		panic(http.ErrAbortHandler) // a half-written response must not look complete
 	}
-	Headers{HTTPS: s.opts.HTTPS}.Apply(w.Header())
+	s.strictest.apply(w.Header())
 	s.Error(w, r, http.StatusInternalServerError)
 }
 

@@ -355,3 +355,29 @@ func TestOverTheWire(t *testing.T) {
 	}
 	require.Error(t, err, "a half-written page must not look complete")
 }
+
+// The header set is made once. What a handler does to it must not reach the next request.
+func TestAHandlersHeadersAreItsOwn(t *testing.T) {
+	t.Parallel()
+	site, err := webpage.New([]webpage.Route{{
+		Name: "adds", Method: http.MethodPost, Pattern: "/adds", Kind: webpage.APIKind,
+		Handler: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Add("X-Robots-Tag", "noarchive")
+			w.Header().Set("Cache-Control", "public")
+			w.WriteHeader(http.StatusNoContent)
+		},
+	}}, nil)
+	require.NoError(t, err)
+	for range 2 {
+		w := httptest.NewRecorder()
+		w.Header().Set("Strict-Transport-Security", "of the host")
+		site.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/adds", nil))
+		require.Equal(t, http.StatusNoContent, w.Code)
+		require.Equal(t, []string{"noindex, nofollow", "noarchive"}, w.Header()["X-Robots-Tag"])
+		require.Equal(t, "public", w.Header().Get("Cache-Control"))
+		require.Empty(t, w.Header().Get("Strict-Transport-Security"))
+	}
+	w := httptest.NewRecorder()
+	site.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/nothing", nil))
+	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+}
