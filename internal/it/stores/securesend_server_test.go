@@ -50,6 +50,7 @@ type granted struct{ Link string }
 
 // TestSendServer is the process that benchmarks start; elsewhere it does nothing.
 func TestSendServer(t *testing.T) {
+	t.Parallel()
 	given := os.Getenv(sendServerEnv)
 	if given == "" {
 		return
@@ -87,7 +88,7 @@ func (o sendServer) bare(t *testing.T, mux *http.ServeMux) {
 			err = client.Set(r.Context(), o.Prefix+":bare:"+r.PathValue("id"), text, 24*time.Hour).Err()
 		}
 		if err != nil {
-			http.Error(w, "failed", http.StatusServiceUnavailable)
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
 	mux.HandleFunc("POST /get/{id}", func(w http.ResponseWriter, r *http.Request) {
