@@ -82,34 +82,34 @@ type instance struct {
 	pages http.Handler // below /send
 }
 
-// start starts an instance whose clock is ahead; p may be nil.
-func (l place) start(t *testing.T, p *points, ahead *atomic.Int64) instance {
+// start starts an instance whose clock is ahead; steps may be nil.
+func (p place) start(t *testing.T, steps *points, ahead *atomic.Int64) instance {
 	t.Helper()
-	k, err := mspkit.ParseKey(l.Key)
+	k, err := mspkit.ParseKey(p.Key)
 	require.NoError(t, err)
 	ring, err := mspkit.NewKeyRing(k)
 	require.NoError(t, err)
-	folder, err := dirblob.New(l.Blobs, &dirblob.Options{Region: region})
+	folder, err := dirblob.New(p.Blobs, &dirblob.Options{Region: region})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, folder.Close()) })
-	if p == nil {
-		p = &points{}
+	if steps == nil {
+		steps = &points{}
 	}
-	j := openJournal(t, l.Journal)
-	out := instance{store: l.open(t)}
-	out.svc, err = securesend.New(pointed{out.store, p}, ring, "https://help.example/send", securesend.Same(securesend.Settings{
+	j := openJournal(t, p.Journal)
+	out := instance{store: p.open(t)}
+	out.svc, err = securesend.New(pointed{out.store, steps}, ring, "https://help.example/send", securesend.Same(securesend.Settings{
 		Brand: mspkit.Brand{Name: "Contoso IT"},
 	}), &securesend.Options{
 		Now:   func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
-		Blobs: map[string]securesend.BlobStore{region: pointedBlobs{folder, p}},
+		Blobs: map[string]securesend.BlobStore{region: pointedBlobs{folder, steps}},
 		Recorder: securesend.RecorderFunc(func(_ context.Context, e securesend.Event) error {
-			return p.verb("Record", func() error { return j.add(line{What: "send", ID: e.Send, Send: &e}) })
+			return steps.verb("Record", func() error { return j.add(line{What: "send", ID: e.Send, Send: &e}) })
 		}),
 	})
 	require.NoError(t, err)
 	pages, err := securesendpage.New(out.svc, nil)
 	require.NoError(t, err)
-	out.pages = http.StripPrefix("/send", p.handler(pages))
+	out.pages = http.StripPrefix("/send", steps.handler(pages))
 	return out
 }
 
@@ -139,15 +139,16 @@ func TestSendChild(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/send/", me.pages)
 	mux.HandleFunc("POST /control/arm", func(_ http.ResponseWriter, r *http.Request) {
-		n, err := strconv.Atoi(r.FormValue("n"))
-		require.NoError(t, err)
+		n, _ := strconv.Atoi(r.FormValue("n")) // 0 is never reached, and noticed
 		p.arm(r.FormValue("point"), n)
 	})
 	mux.HandleFunc("POST /control/run", func(w http.ResponseWriter, r *http.Request) {
 		now, err := strconv.ParseInt(r.FormValue("ahead"), 10, 64)
-		require.NoError(t, err)
-		ahead.Store(now)
-		answer(w, me.svc.RunOnce(r.Context()))
+		if err == nil {
+			ahead.Store(now)
+			err = me.svc.RunOnce(r.Context())
+		}
+		answer(w, err)
 	})
 	mux.HandleFunc("POST /control/create", func(w http.ResponseWriter, r *http.Request) {
 		_, err := me.svc.Create(r.Context(), fileRequest(securesend.GateNone))

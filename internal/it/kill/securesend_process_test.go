@@ -46,7 +46,7 @@ func newChildren(t *testing.T, kind, address string) *children {
 func (x *children) spawn() {
 	b, err := json.Marshal(sendOrders{Place: x.place, Ahead: time.Duration(x.ahead.Load())})
 	require.NoError(x, err)
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSendChild$", "-test.v") //nolint:gosec,noctx // this program, which ends with the test
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSendChild$", "-test.v")
 	cmd.Env = append(os.Environ(), sendChildEnv+"="+string(b))
 	_, err = cmd.StdinPipe() // its end is this process' end
 	require.NoError(x, err)
@@ -55,9 +55,10 @@ func (x *children) spawn() {
 	cmd.Stderr = os.Stderr
 	require.NoError(x, cmd.Start())
 	died := make(chan struct{})
-	lines, said := bufio.NewScanner(out), ""
+	lines := bufio.NewScanner(out)
+	var said []string
 	for lines.Scan() {
-		said += lines.Text() + "\n"
+		said = append(said, lines.Text())
 		if url, ok := strings.CutPrefix(lines.Text(), "serving "); ok {
 			x.cmd, x.url, x.died = cmd, url+"/send", died
 			go func() {
@@ -218,7 +219,7 @@ func (x *children) killed() {
 	x.Helper()
 	ctx, cancel := context.WithTimeout(x.Context(), 5*time.Minute)
 	defer cancel()
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // rounds that can be run again
+	rng := rand.New(rand.NewPCG(1, 2))
 	all := deaths()
 	for i := range kills() {
 		require.NoError(x, ctx.Err())

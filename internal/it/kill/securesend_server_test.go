@@ -52,7 +52,7 @@ func newHost(t *testing.T, kind, address string) *sends {
 func (x *sends) outlive(d database) {
 	x.Helper()
 	const hands = 6
-	rng := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // rounds that can be run again
+	rng := rand.New(rand.NewPCG(3, 4))
 	var left []securesend.Sent
 	var mu sync.Mutex
 	total := 0

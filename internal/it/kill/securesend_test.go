@@ -125,7 +125,7 @@ func (x *sends) reveal(s securesend.Sent, left bool) error {
 	if err != nil {
 		return err
 	}
-	errs := make([]error, readers)
+	errs := make([]error, readers+1)
 	var got atomic.Int64
 	var wg sync.WaitGroup
 	for i := range readers {
@@ -137,7 +137,7 @@ func (x *sends) reveal(s securesend.Sent, left bool) error {
 	}
 	wg.Wait()
 	if n := got.Load(); n != 1 {
-		errs = append(errs, fmt.Errorf("%d of %d claims got the half of %s", n, readers, s.Ref.ID))
+		errs[readers] = fmt.Errorf("%d of %d claims got the half of %s", n, readers, s.Ref.ID)
 	}
 	return errors.Join(errs...)
 }

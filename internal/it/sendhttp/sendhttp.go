@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"time"
 
@@ -76,14 +77,14 @@ type Taken struct {
 	LeaseUntil time.Time `json:"leaseUntil"`
 }
 
-// Refused is an answer other than success.
-type Refused struct {
+// RefusedError is an answer other than success.
+type RefusedError struct {
 	Status int
 	Code   string `json:"error"`
 }
 
 // Error implements error.
-func (r *Refused) Error() string { return fmt.Sprintf("the answer was %d %s", r.Status, r.Code) }
+func (r *RefusedError) Error() string { return fmt.Sprintf("the answer was %d %s", r.Status, r.Code) }
 
 // Code returns the code of a refusal, "unavailable" where the server may say otherwise later, "lost" where no answer came,
 // and "" where there is no error.
@@ -91,7 +92,7 @@ func Code(err error) string {
 	if err == nil {
 		return ""
 	}
-	if r, ok := errors.AsType[*Refused](err); ok {
+	if r, ok := errors.AsType[*RefusedError](err); ok {
 		return r.Code
 	}
 	return "lost"
@@ -100,9 +101,7 @@ func Code(err error) string {
 // Body returns what a request of the reader says, with more fields.
 func (r *Reader) Body(more map[string]any) []byte {
 	body := map[string]any{"auth": Bytes(r.Auth)}
-	for k, v := range more {
-		body[k] = v
-	}
+	maps.Copy(body, more)
 	b, err := json.Marshal(body)
 	if err != nil {
 		panic(err) // these are texts and numbers
@@ -119,7 +118,7 @@ func (r *Reader) TakeBody() []byte {
 	return r.Body(more)
 }
 
-// Post sends body to a path below base and returns the body of the answer; it is a [*Refused] where it is not a success.
+// Post sends body to a path below base and returns the body of the answer; it is a [*RefusedError] where it is not a success.
 func Post(ctx context.Context, c *http.Client, url string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -137,7 +136,7 @@ func Post(ctx context.Context, c *http.Client, url string, body []byte) ([]byte,
 		return nil, err
 	}
 	if res.StatusCode/100 != 2 {
-		refused := &Refused{Status: res.StatusCode}
+		refused := &RefusedError{Status: res.StatusCode}
 		if err := json.Unmarshal(out, refused); err != nil {
 			return nil, fmt.Errorf("the answer was %d %q", res.StatusCode, out)
 		}
