@@ -86,7 +86,8 @@ type Record struct {
 	KeyID           string
 	NumberMAC       []byte
 	Tries, MaxTries int
-	// CodeUntil, CodeSentAt and CodeSends are of the last code that was sent, for [GateCode].
+	// CodeUntil, CodeSentAt and CodeSends are of the last code that was sent, for [GateCode]. A view uses the code up:
+	// CodeUntil is zero then, and CodeSends begins again.
 	CodeUntil, CodeSentAt time.Time
 	CodeSends             int
 	Renewals              int
@@ -384,6 +385,9 @@ func (r *Record) Take(t Take, now time.Time) (stamps []Stamp, changed bool, err 
 		}
 	}
 	r.Claim, r.Fetched = t.Claim, make([]int64, len(r.Sizes))
+	if r.Kind == KindSend && r.Gate == GateCode { // a code opens one view; the next has codes of its own
+		r.CodeUntil, r.CodeSends = time.Time{}, 0
+	}
 	r.State = StateOpening
 	r.Views++
 	r.Version++

@@ -249,6 +249,32 @@ func TestTakeShortensTheLife(t *testing.T) {
 	require.Equal(t, late.Expiry, late.ExpiresAt, "it is not made longer")
 }
 
+func TestACodeOpensOneView(t *testing.T) {
+	t.Parallel()
+	r := ready(func(r *securesend.Record) {
+		r.Gate, r.MaxTries, r.MaxViews = securesend.GateCode, 5, 3
+		r.CodeUntil, r.CodeSentAt, r.CodeSends = t0.Add(5*time.Minute), t0, 3
+	})
+	at := t0.Add(time.Minute)
+	_, _, err := r.Take(take("one", "123"), at)
+	require.NoError(t, err)
+	_, _, err = r.Take(take("one", ""), at)
+	require.NoError(t, err, "who has the lease repeats without it")
+	_, err = r.Ack(a("one"), a("auth"), securesend.Stamp{}, at)
+	require.NoError(t, err)
+	for _, claim := range []string{"two", "one"} {
+		stamps, changed, err := r.Take(take(claim, "123"), at)
+		require.ErrorIs(t, err, securesend.ErrNumber, claim)
+		require.False(t, changed, "that is no guess")
+		require.Empty(t, stamps)
+	}
+	_, err = r.SendCode(securesend.Code{Auth: a("auth"), KeyID: "k", MAC: a("456"), Until: at.Add(5 * time.Minute), MaxSends: 3}, at)
+	require.NoError(t, err, "the next view has codes of its own")
+	require.Equal(t, 1, r.CodeSends)
+	_, _, err = r.Take(take("two", "456"), at)
+	require.NoError(t, err)
+}
+
 func TestTakeLeaseIsNotShortened(t *testing.T) {
 	t.Parallel()
 	r := opening()

@@ -138,6 +138,22 @@ func codes(s *suite) {
 	s.now = s.now.Add(-tick)
 	s.took(ref, "mine")
 
+	views := s.fresh(contoso)
+	views.Gate, views.KeyID, views.NumberMAC, views.MaxTries, views.MaxViews = securesend.GateCode, "", nil, 3, 2
+	s.put(views)
+	_, err = s.sendCode(views.Ref, s.code(views.Auth, "1"))
+	s.ok(err)
+	t = s.asks(views.Ref, "mine")
+	t.Number = securesend.MACs{"k3": hash("code1")}
+	got, err = s.take(views.Ref, t)
+	s.ok(err)
+	s.equal([]any{got.CodeSends, got.CodeUntil.IsZero(), got.CodeSentAt.IsZero()}, []any{0, true, false}, "a view uses the code up")
+	_, err = s.ack(views.Ref, "mine", views.Auth)
+	s.ok(err)
+	_, err = s.take(views.Ref, t) // over: that is no guess
+	s.is(err, securesend.ErrNumber)
+	s.equal(s.stat(views.Ref).Tries, 0, "tries")
+
 	locked := s.fresh(contoso)
 	locked.Gate, locked.MaxTries = securesend.GateCode, 1
 	s.put(locked)

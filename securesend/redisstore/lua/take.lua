@@ -47,6 +47,9 @@ if not mine then
       end
     end
   end
+  if r[KIND] == 'send' and r[GATE] == 'code' then -- a code opens one view; the next has codes of its own
+    r[CODEUNTIL], r[CODESENDS] = NEVER, '0'
+  end
   r[CLAIM], r[FETCHED], r[STATE] = ARGV[8], r[CHUNKS]:gsub('%d+', '0'), 'opening'
   count(r, VIEWS)
   count(r, VERSION)
