@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Upload is what a program must know to fill a send or answer a request.
@@ -97,13 +98,7 @@ func (s *Service) putPart(ctx context.Context, ref Ref, upload []byte, file, n i
 	if err != nil {
 		return err
 	}
-	// What is sealed is longer than the content, by less than this for every part.
-	left := set.MaxSize + int64(set.MaxFiles)*PartChunks*Overhead + Parts(set.MaxSize)*PartChunks*Overhead
-	for _, p := range have {
-		if p.File != file || p.N != n {
-			left -= p.Size
-		}
-	}
+	left := room(have, set, file, n)
 	tooLarge := fmt.Errorf("the files have more than %d bytes together, which is the tenant's limit: %w", set.MaxSize, ErrTooLarge)
 	if left < Overhead {
 		return tooLarge
@@ -124,14 +119,31 @@ func (s *Service) putPart(ctx context.Context, ref Ref, upload []byte, file, n i
 	}
 	// Between the check and the end of Put the draft may have ended, and Run may have deleted what was there: nothing would
 	// delete this part then.
-	after, err := s.store.Stat(context.WithoutCancel(ctx), ref)
+	ctx = context.WithoutCancel(ctx)
+	after, err := s.store.Stat(ctx, ref)
 	switch {
-	case err != nil && !errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), err == nil && after.State.Final():
+		return errors.Join(ErrEnded, blobs.Delete(ctx, ref))
+	case err != nil || after.State != StateDraft:
 		return err
-	case err == nil && !after.State.Final():
-		return nil
 	}
-	return errors.Join(ErrEnded, blobs.Delete(context.WithoutCancel(ctx), ref))
+	// Parts that arrived at the same time did not see each other before. Whoever finds them too large together empties its own.
+	if have, err = blobs.List(ctx, ref); err != nil || room(have, set, -1, -1) >= 0 {
+		return err
+	}
+	return errors.Join(tooLarge, blobs.Put(ctx, Part{ref, file, n}, strings.NewReader("")))
+}
+
+// room returns how many sealed bytes may be added to parts, of which the one named is replaced.
+func room(parts []PartInfo, set Settings, file, n int) int64 {
+	// What is sealed is longer than the content, by less than this for every part.
+	left := set.MaxSize + int64(set.MaxFiles)*PartChunks*Overhead + Parts(set.MaxSize)*PartChunks*Overhead
+	for _, p := range parts {
+		if p.File != file || p.N != n {
+			left -= p.Size
+		}
+	}
+	return left
 }
 
 // guarded is a reader that does not end well where check fails, so that nothing of it is stored.

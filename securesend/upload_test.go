@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -172,6 +173,33 @@ func TestPartsAreLimited(t *testing.T) {
 	parts, err := w.Parts(t.Context(), b.ref, b.upload)
 	require.NoError(t, err)
 	require.Len(t, parts, 2, "nothing of what was refused is there")
+}
+
+// Each of many uploads that run at once sees only what was there when it began.
+func TestPartsThatArriveAtOnceAreLimitedTogether(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world) { w.set.MaxFiles, w.set.MaxSize = 20, 8<<20 })
+	grant, err := w.Grant(t.Context(), w.text(""))
+	require.NoError(t, err)
+	b := w.composes(grant)
+	var begun, done sync.WaitGroup
+	begun.Add(20)
+	errs := make([]error, 20)
+	for file := range errs {
+		done.Go(func() {
+			body := &slow{io.LimitReader(endless{}, 1<<20), func() { begun.Done(); begun.Wait() }}
+			errs[file] = w.PutPart(t.Context(), b.ref, b.upload, file, 0, body)
+		})
+	}
+	done.Wait()
+	require.ErrorIs(t, errors.Join(errs...), securesend.ErrTooLarge)
+	parts, err := w.eu.List(t.Context(), b.ref)
+	require.NoError(t, err)
+	var total int64
+	for _, p := range parts {
+		total += p.Size
+	}
+	require.LessOrEqual(t, total, int64(9<<20), "of 20 MiB")
 }
 
 func TestWhatWasUploadedAndLeftOutIsNoHindrance(t *testing.T) {
