@@ -133,8 +133,12 @@ func withhold(err error, secrets ...string) error {
 	}
 	text := err.Error()
 	for _, s := range secrets {
-		_, fragment, _ := strings.Cut(s, "#")
-		for _, s := range []string{s, fragment, url.QueryEscape(s), url.PathEscape(s)} {
+		address, fragment, _ := strings.Cut(s, "#")
+		_, tok := cutLast(address) // which is all of a held link that is secret
+		if len(tok) < minToken {
+			tok = ""
+		}
+		for _, s := range []string{s, fragment, tok, url.QueryEscape(s), url.PathEscape(s)} {
 			if s != "" && strings.Contains(text, s) {
 				return withheld{err}
 			}

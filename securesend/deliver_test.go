@@ -94,6 +94,25 @@ func TestASendStandsWhereASenderFails(t *testing.T) {
 	}
 }
 
+func TestTheTokenOfAHeldLinkIsWithheldWithoutItsHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	boom := errors.New("no credit")
+	var tok string
+	w.sms.fail = func(m securesend.Message) error {
+		link, err := securesend.ParseLink(m.Link.Reveal())
+		require.NoError(t, err)
+		tok = link.Token.Reveal()
+		return fmt.Errorf("%w: /send/h/%s", boom, tok)
+	}
+	r := w.to(w.text("hunter2"))
+	r.Held = true
+	_, err := w.Create(t.Context(), r)
+	require.ErrorIs(t, err, boom)
+	require.NotEmpty(t, tok)
+	require.NotContains(t, err.Error(), tok)
+}
+
 func TestABrowserSealedSendIsNotDelivered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
