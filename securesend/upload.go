@@ -245,7 +245,11 @@ func (c CommitRequest) check(r Record, set Settings) (Header, error) {
 	if h.Request == send || h.Held != (r.Held && send) {
 		bad("the envelope is not for a %s of this kind", r.Kind)
 	}
-	if send && (len(c.AuthHash) != KeySize || len(c.Half) != KeySize || h.Passphrase != (len(c.PassAuth) == KeySize)) {
+	pass := 0
+	if h.Passphrase {
+		pass = KeySize
+	}
+	if send && (len(c.AuthHash) != KeySize || len(c.Half) != KeySize || len(c.PassAuth) != pass) {
 		bad("the key hash, the half and the passphrase's must have %d bytes each", KeySize)
 	}
 	if !send && len(c.AuthHash)+len(c.Half)+len(c.PassAuth) > 0 {

@@ -119,6 +119,7 @@ func TestACommitThatDoesNotFitIsRefused(t *testing.T) {
 		"a request":           {func(c *C) { c.Header = securesend.Header{Request: true, Ephemeral: ephemeral}.Bytes() }, securesend.ErrInvalid},
 		"a passphrase, alone": {func(c *C) { c.Header = pass.Bytes() }, securesend.ErrInvalid},
 		"an auth, alone":      {func(c *C) { c.PassAuth = securesend.RandomKey() }, securesend.ErrInvalid},
+		"a short auth, alone": {func(c *C) { c.PassAuth = []byte("short") }, securesend.ErrInvalid},
 		"a short half":        {func(c *C) { c.Half = c.Half[1:] }, securesend.ErrInvalid},
 		"no auth":             {func(c *C) { c.AuthHash = nil }, securesend.ErrInvalid},
 		"no manifest":         {func(c *C) { c.Manifest = nil }, securesend.ErrTooLarge},
