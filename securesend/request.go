@@ -108,6 +108,7 @@ type Received struct {
 
 	s         *Service
 	ref       Ref
+	by        string
 	auth      mspkit.Redacted[[]byte]
 	claim     mspkit.Redacted[[]byte]
 	keys      Keys
@@ -134,7 +135,7 @@ func (s *Service) receive(ctx context.Context, ref Ref, technician string, claim
 	if err != nil {
 		return nil, err
 	}
-	out := &Received{s: s, ref: ref, auth: mspkit.Redact(auth), claim: mspkit.Redact(slices.Clone(claim)), sealedFor: released.Context}
+	out := &Received{s: s, ref: ref, by: technician, auth: mspkit.Redact(auth), claim: mspkit.Redact(slices.Clone(claim)), sealedFor: released.Context}
 	if out.header, err = ParseHeader(released.Header); err != nil {
 		return nil, err
 	}
@@ -240,5 +241,5 @@ func (g *ranges) Close() error {
 
 // AckReceived says that the technician has the answer: it is burnt.
 func (s *Service) AckReceived(ctx context.Context, r *Received) error {
-	return s.Ack(ctx, r.ref, r.auth.Reveal(), r.claim.Reveal())
+	return s.ack(ctx, r.ref, r.auth.Reveal(), r.claim.Reveal(), r.by)
 }

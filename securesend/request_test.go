@@ -103,6 +103,7 @@ func TestACallerAnswersARequest(t *testing.T) {
 	_, err = w.Receive(t.Context(), asked.Ref, "jane", securesend.RandomKey())
 	require.ErrorIs(t, err, securesend.ErrEnded)
 	require.Equal(t, []securesend.EventKind{"revealed", "acknowledged"}, w.kinds())
+	require.Equal(t, "jane", w.lastEvent().By, "who has the answer is no recipient")
 	parts, err := w.eu.List(t.Context(), asked.Ref)
 	require.NoError(t, err)
 	require.Empty(t, parts)

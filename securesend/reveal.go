@@ -204,7 +204,11 @@ func (s *Service) release(ctx context.Context, ref Ref, t Take) (Released, error
 // Ack says that everything arrived: the send is burnt at once, or the view ends where more are left. Repeating it is
 // harmless.
 func (s *Service) Ack(ctx context.Context, ref Ref, auth, claim []byte) error {
-	_, err := s.store.Ack(ctx, ref, sha(claim), AuthHash(auth), stamp(EventAcknowledged, ByRecipient, ""), s.now())
+	return s.ack(ctx, ref, auth, claim, ByRecipient)
+}
+
+func (s *Service) ack(ctx context.Context, ref Ref, auth, claim []byte, by string) error {
+	_, err := s.store.Ack(ctx, ref, sha(claim), AuthHash(auth), stamp(EventAcknowledged, by, ""), s.now())
 	s.nudge()
 	return wrap("ack", err)
 }
