@@ -55,6 +55,7 @@
 // link ([Auth]) a SHA-256 is kept, of numbers, codes and passphrases a MAC under the key ring, of upload secrets and
 // claims a SHA-256; names, texts of the tenant and addresses are sealed. A wrong auth changes and counts nothing. Numbers
 // have two tries, codes five, passphrases ten by default; then the send locks, which is an alert, and is never burnt by it.
+// A code opens one view.
 //
 // Looking changes nothing: [Service.View], [Service.Asked] and Open's first look, which is only noted, hand nothing out. A program
 // that opens every link of a mailbox lacks the number. With [GateNone] it does not, and the technician is warned.
@@ -70,7 +71,9 @@
 //
 // # Concurrency
 //
-// [Service] keeps no state of its own; any number of instances share the stores, and their clocks may differ by a minute.
+// [Service] keeps no state of its own; any number of instances share the stores, and their clocks may differ by a minute:
+// nobody else gets in by that. But a lease is an absolute time: an instance whose clock is ahead ends one sooner by as much,
+// so keep the clocks within seconds.
 // It starts no goroutine. The host calls [Service.Run], or [Service.RunOnce] now and then, which hands events over, ends what is
 // over, deletes files and forgets. What has ended cannot be opened even where nothing runs.
 //
