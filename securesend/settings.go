@@ -222,9 +222,9 @@ func (s Settings) withDefaults() (Settings, error) {
 	pick(&s.Subject, defaultSubject)
 	switch {
 	case strings.Contains(s.Subject, "${link}"):
-		errs = append(errs, fmt.Errorf("the Subject contains ${link}: subjects are shown on locked screens: %w", ErrInvalid))
+		errs = append(errs, fmt.Errorf("%s contains ${link}: subjects are shown on locked screens: %w", "Subject", ErrInvalid))
 	case len(s.Subject) > 200 || !printable(s.Subject):
-		errs = append(errs, fmt.Errorf("the Subject has more than 200 bytes or is not one line of text: %w", ErrInvalid))
+		errs = append(errs, fmt.Errorf("%s has more than 200 bytes or is not one line of text: %w", "Subject", ErrInvalid))
 	default:
 		errs = append(errs, checkPlaceholders("Subject", s.Subject))
 	}
@@ -257,7 +257,7 @@ func inRange[T int | int64 | time.Duration](name string, v *T, def, lo, hi T) er
 // checkLocale reports whether s is empty or may be a language tag.
 func checkLocale(s string) error {
 	if len(s) > 35 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
-		return fmt.Errorf("the Locale is not a language tag such as de-AT: %w", ErrInvalid)
+		return fmt.Errorf("%s is not a language tag such as de-AT: %w", "Locale", ErrInvalid)
 	}
 	return nil
 }
