@@ -29,7 +29,7 @@ var crashModes = []crashMode{
 	{name: "failed after", done: true, once: true},
 }
 
-// fuse fails the call of a store that has its number.
+// fuse fails the call of a store that has its number; with number 0 none.
 type fuse struct {
 	crashMode
 	at, calls int
@@ -42,7 +42,7 @@ func (f *fuse) burnt() bool { return f.calls >= f.at }
 func (f *fuse) step(call func() error) error {
 	f.calls++
 	switch {
-	case f.calls < f.at:
+	case f.at == 0, f.calls < f.at:
 		return call()
 	case f.calls > f.at && f.once:
 		return call()
