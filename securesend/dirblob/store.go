@@ -146,7 +146,7 @@ func (s *Store) syncDir(name string) error {
 	return errors.Join(s.sync(f), f.Close())
 }
 
-// readDir returns what is in a folder, nothing where there is none.
+// readDir returns what is in a folder, nothing where there is none, also where it was removed since it was opened.
 func (s *Store) readDir(name string) ([]fs.DirEntry, error) {
 	f, err := s.root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -156,6 +156,9 @@ func (s *Store) readDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	entries, err := f.ReadDir(-1)
+	if errors.Is(err, fs.ErrNotExist) {
+		entries, err = nil, nil
+	}
 	return entries, errors.Join(err, f.Close())
 }
 
