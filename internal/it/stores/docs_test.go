@@ -34,20 +34,22 @@ func TestEveryBlockOfTheGuidesIsPartOfTheProgramThatRuns(t *testing.T) {
 	}
 }
 
-// Whatever the threat model calls a proof must be there: [`TestName`](file) or [`"a part of a suite"`](file).
+// Whatever the threat models call a proof must be there: [`TestName`](file) or [`"a part of a suite"`](file).
 func TestEveryProofInTheThreatModelExists(t *testing.T) {
 	t.Parallel()
-	links := regexp.MustCompile("\\[`([^`]+)`\\]\\(([^)]+\\.go)\\)").FindAllStringSubmatch(readDoc(t, "threat-model.md"), -1)
-	require.GreaterOrEqual(t, len(links), 40, "the links are not found")
-	for _, l := range links {
-		code, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", filepath.FromSlash(l[2])))
-		require.NoError(t, err)
-		want := "\nfunc " + l[1] + "("
-		if strings.HasPrefix(l[1], `"`) {
-			want = "{" + l[1] + ", "
-		}
-		if !strings.Contains(string(code), want) {
-			t.Errorf("docs/threat-model.md names %s, which is not in %s", l[1], l[2])
+	for _, doc := range []string{"threat-model.md", "threat-model-securesend.md"} {
+		links := regexp.MustCompile("\\[`([^`]+)`\\]\\(([^)]+\\.go)\\)").FindAllStringSubmatch(readDoc(t, doc), -1)
+		require.GreaterOrEqual(t, len(links), 40, "the links of %s are not found", doc)
+		for _, l := range links {
+			code, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", filepath.FromSlash(l[2])))
+			require.NoError(t, err)
+			want := "\nfunc " + l[1] + "("
+			if strings.HasPrefix(l[1], `"`) {
+				want = "{" + l[1] + ", "
+			}
+			if !strings.Contains(string(code), want) {
+				t.Errorf("docs/%s names %s, which is not in %s", doc, l[1], l[2])
+			}
 		}
 	}
 }
