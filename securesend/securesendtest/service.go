@@ -62,7 +62,7 @@ func TestService(t *testing.T, storage func(t *testing.T) (open func() (securese
 					all = append(all, fuse{crashMode: mode, at: at})
 				}
 			}
-			rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+			rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) //nolint:gosec // chance, and no secret
 			begun := time.Now()
 			for i, f := range all {
 				if i >= 5 && os.Getenv("MSPKIT_SOAK") == "" && time.Since(begun) > time.Second { //nolint:forbidigo // the switch of all soaks
