@@ -20,7 +20,7 @@
 // # Concurrency
 //
 // [TestStore] runs its parts in parallel and races every verb that decides something on two instances; run it with -race.
-// Where a store is too slow for all rounds of a race within two seconds, the environment variable MSPKIT_SOAK=1 runs them
+// Where a store is too slow for all rounds of a race within a second, the environment variable MSPKIT_SOAK=1 runs them
 // all: 64 readers in 200 rounds. [TestService] kills at some calls without it, and at all of them with it.
 //
 // # Errors

@@ -24,13 +24,13 @@ func (s *suite) race(f func(st securesend.SecretStore, i int)) {
 	race.On(s.stores, f)
 }
 
-// rounds repeats f: as often as soak says, or, without MSPKIT_SOAK=1, until two seconds are over, once at least. A store in memory
+// rounds repeats f: as often as soak says, or, without MSPKIT_SOAK=1, until a second is over, once at least. A store in memory
 // does all of them always.
 func (s *suite) rounds(soak int, f func()) {
 	s.Helper()
 	begun := time.Now()
 	for i := range soak {
-		if i >= 1 && os.Getenv("MSPKIT_SOAK") == "" && time.Since(begun) > 2*time.Second { //nolint:forbidigo // the switch of all soaks
+		if i >= 1 && os.Getenv("MSPKIT_SOAK") == "" && time.Since(begun) > time.Second { //nolint:forbidigo // the switch of all soaks
 			s.Logf("%d of %d rounds; MSPKIT_SOAK=1 does all", i, soak)
 			return
 		}
