@@ -52,6 +52,18 @@ func TestNoPageHasInlineScriptOrStyle(t *testing.T) {
 	}
 }
 
+// A browser that translates a page sends its text to somebody else, and shows another password than was sent.
+func TestNobodyTranslatesWhatIsSecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for path, slots := range map[string][]string{w.create().path: {"text", "name"}, w.grant().path: {"link", "number", "name"}, w.ask().path: {"name"}} {
+		body := w.get(path).Body.String()
+		for _, slot := range slots {
+			require.Regexp(t, `<(pre|bdi|p|textarea)[^>]* translate="no"[^>]* data-slot="`+slot+`"`, body)
+		}
+	}
+}
+
 // snapshot is everything of a store that can be seen.
 type snapshot struct {
 	records []securesend.Record
