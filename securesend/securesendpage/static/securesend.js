@@ -477,10 +477,16 @@
     });
   }
 
-  async function saveByBlob(name, next) {
+  // gather returns all that next gives in one piece.
+  async function gather(next) {
     const blobs = []; // each of its own, so that the browser may put it on disk
     for (let chunk = await next(); chunk; chunk = await next()) blobs.push(new Blob([chunk]));
-    const url = URL.createObjectURL(new Blob(blobs, {type: "application/octet-stream"}));
+    return new Blob(blobs, {type: "application/octet-stream"});
+  }
+
+  // hand gives a file to the browser to be saved.
+  function hand(name, blob) {
+    const url = URL.createObjectURL(blob);
     const a = document.createElement("a");
     a.href = url;
     a.download = name;
@@ -615,7 +621,7 @@
   const stored = {
     get(key) {
       try {
-        return sessionStorage.getItem(key);
+        return sessionStorage.getItem(key) || memory.get(key) || null;
       } catch (e) {
         return memory.get(key) || null;
       }
@@ -646,6 +652,19 @@
   }
 
   const token = () => path.split("/").pop();
+
+  // digits returns the decimal digits of s, of any script, as ASCII. Each script has its ten in a row, some have several rows.
+  function digits(s) {
+    const decimal = /\p{Nd}/u;
+    let out = "";
+    for (const c of s) {
+      let n = 0;
+      if (!decimal.test(c)) continue;
+      while (decimal.test(String.fromCodePoint(c.codePointAt(0) - n - 1))) n++;
+      out += n % 10;
+    }
+    return out;
+  }
 
   // fragment returns the bytes after the #, or says what is wrong with them.
   function fragment() {
@@ -788,11 +807,11 @@
       for (const field of [number, code, phrase]) complain(field, "");
       say(find("form-state"), "");
       if (gateName === "number") {
-        given.number = number.value.replace(/[^0-9]/g, "");
+        given.number = digits(number.value);
         if (given.number.length !== 3) return complain(number, text(given.number ? "number.format" : "number.empty"));
       }
       if (gateName === "code") {
-        given.code = code.value.replace(/[^0-9]/g, "");
+        given.code = digits(code.value);
         if (given.code.length !== 6) return complain(code, text(given.code ? "code.format" : "code.empty"));
       }
       if (o.passphrase && phrase.value === "") return complain(phrase, text("passphrase.empty"));
@@ -875,7 +894,8 @@
         finish();
       });
     });
-    stopClock = countdown(find("clock"), () => running > 0 ? Date.now() + skew + 60000 : lease, skew, over);
+    const extended = () => Math.min(Date.now() + skew + 60000, Date.parse(taken.expiresAt)); // as the service counts it
+    stopClock = countdown(find("clock"), () => running > 0 ? extended() : lease, skew, over);
     reveals(find("clock-files"), opened.files.length > 0);
     reveals(find("clock-text"), opened.files.length === 0);
     if (!read) watch();
@@ -898,7 +918,7 @@
     }
 
     async function finish() {
-      if (gone || !read || missing.size > 0) return;
+      if (gone || !read || missing.size > 0 || running > 0) return;
       gone = true;
       stopClock();
       reveals(find("clock-line"), false);
@@ -928,7 +948,7 @@
 
     function closed() {
       app.querySelectorAll('[data-slot="files"] button').forEach(b => {
-        if (b.dataset.running === undefined) b.disabled = true;
+        if (b.dataset.running === undefined && b.dataset.kept === undefined) b.disabled = true;
       });
     }
 
@@ -936,18 +956,21 @@
       const e = document.querySelector('template[data-view="file"]').content.cloneNode(true).firstElementChild;
       const part = slot => e.querySelector('[data-slot="' + slot + '"]');
       const button = part("save"), bar = part("progress"), state = part("state");
+      let kept = null; // what was saved without the worker: who told the browser not to save it can have it again
       part("name").textContent = f.name;
       part("size").textContent = sizeText(f.size);
       button.setAttribute("aria-label", text("file.save", {name: f.name}));
       bar.setAttribute("aria-label", text("file.progress", {name: f.name}));
       button.addEventListener("click", async () => {
+        if (kept) return hand(f.name, kept);
         running++;
+        find("done").disabled = true; // it would end what is under way
         button.disabled = true;
         button.dataset.running = "";
         bar.hidden = false;
         say(state, text("file.loading"));
         try {
-          await save(f, i, bar, state);
+          kept = await save(f, i, bar, state);
           missing.delete(i);
           say(state, text("file.done"));
           button.classList.add("secondary");
@@ -956,20 +979,23 @@
             : error.code === "too_large" ? "file.command" : error.code === "cancelled" ? "file.cancelled" : "file.failed"));
         }
         running--;
+        find("done").disabled = running > 0;
         bar.hidden = true;
         delete button.dataset.running;
-        button.disabled = gone;
+        if (kept) button.dataset.kept = "";
+        button.disabled = gone && !kept;
         finish();
       });
       return e;
     }
 
+    // save returns what it handed over, or null where that went through the worker.
     async function save(f, i, bar, state) {
       let got = 0;
       const reader = await fileReader(opened, i, late => say(state, text(late ? "file.again" : "file.loading")));
       const next = async () => {
         const chunk = await reader();
-        lease = Math.max(lease, Date.now() + skew + 60000); // as the service counts it
+        lease = Math.max(lease, extended());
         if (chunk) {
           got += chunk.length;
           bar.value = f.size > 0 ? got / f.size : 1;
@@ -977,9 +1003,11 @@
         return chunk;
       };
       const it = await worker(app);
-      if (it && await saveByWorker(app, it, f.name, f.size, next)) return;
+      if (it && await saveByWorker(app, it, f.name, f.size, next)) return null;
       if (f.size > BUFFER_MAX) throw new Fault("too_large");
-      await saveByBlob(f.name, next);
+      const whole = await gather(next);
+      hand(f.name, whole);
+      return whole;
     }
   }
 
@@ -1169,10 +1197,16 @@
     if (asked.state !== "draft") throw new Fault("answered");
     const upload = secretOf("upload"), mark = "securesend/admitted/" + token();
     const begin = async number => {
-      const begun = await post("begin", number ? {upload, number} : {upload});
-      const again = fromBase64url(begun.key);
-      if (!again || !equal(again, key)) throw new Fault("foreign");
-      stored.set(mark, "1");
+      stored.set(mark, "1"); // before the answer, which may be lost
+      let begun;
+      try {
+        begun = await post("begin", number ? {upload, number} : {upload});
+      } catch (e) {
+        if (!again(e)) stored.remove(mark);
+        throw e;
+      }
+      const same = fromBase64url(begun.key);
+      if (!same || !equal(same, key)) throw new Fault("foreign");
       compose(begun.limits, false, async (given, ui) => {
         const {key: dataKey, ephemeral} = await requestKey(await newPair(), key);
         await deliver({upload}, headerBytes({ephemeral}), fromBase64url(begun.context), dataKey, given, ui);
@@ -1201,7 +1235,7 @@
     if (asked.gate === "number" && matchMedia("(pointer: fine)").matches) find("number").focus({preventScroll: true});
 
     async function submit() {
-      const input = find("number"), value = input.value.replace(/[^0-9]/g, "");
+      const input = find("number"), value = digits(input.value);
       complain(input, "");
       say(find("form-state"), "");
       if (asked.gate === "number" && value.length !== 3) return complain(input, text(value ? "number.format" : "number.empty"));
@@ -1243,6 +1277,9 @@
 
   if (app) {
     words = JSON.parse(app.dataset.texts);
+    addEventListener("pageshow", e => { // kept by the browser for Back, with everything that it showed
+      if (e.persisted && (app.dataset.kind === "send" || app.dataset.kind === "held")) location.reload();
+    });
     addEventListener("hashchange", () => { // another link was put into the address of this page
       if (location.hash !== "") location.reload();
     });
