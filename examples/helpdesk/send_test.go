@@ -172,8 +172,8 @@ func TestTheLockBindsTechniciansAndNotTheLead(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, status)
 	status, body := settings("sam", url.Values{"LockTechnician": {"on"}, "Views": {"2"}})
 	require.Equal(t, http.StatusOK, status, body) // after the redirect
-	for field, words := range map[string]string{"ttl": "how long it lives", "gate": "what the recipient must bring", "views": "how often", "header": "the text above the page", "public": "whether the client sees them"} {
-		value := map[string]string{"ttl": "1h", "gate": "number", "views": "1", "header": "x", "public": "on"}[field]
+	for field, words := range map[string]string{"ttl": "how long it lives", "gate": "what the recipient must bring", "views": "how often", "header": "the text above the page", "public": "whether the client sees them", "held": "the whole key"} {
+		value := map[string]string{"ttl": "1h", "gate": "number", "views": "1", "header": "x", "public": "on", "held": "on"}[field]
 		status, body = d.form(url.Values{"text": {"x"}, field: {value}})
 		require.Equal(t, http.StatusUnprocessableEntity, status, body)
 		require.Contains(t, body, words)
@@ -342,5 +342,5 @@ func TestErrorsOfSendsAreSentences(t *testing.T) {
 		require.True(t, strings.HasSuffix(text, "."), text)
 		require.NotContains(t, text, "securesend")
 	}
-	require.Len(t, fieldWords, 10, "one for each field of a choice")
+	require.Len(t, fieldWords, 11, "one for each field of a choice, and the key in the address")
 }

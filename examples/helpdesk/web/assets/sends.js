@@ -70,7 +70,7 @@ const sends = (() => {
   const number = (p, s, request) => h("div", { class: "say-row" },
     h("p", { class: "muted small" }, s.Locked ? "Every try is used up. Give a new number, and say it." : `Say this number to ${first(p)}. ${request ? "The page asks for it before the answer." : "The page asks for it before it opens."}`),
     s.Locked ? "" : digits(s.Number));
-  const digits = (n) => h("p", { class: "say say-small", "aria-label": "Number to say" }, [...n].map((d) => h("span", {}, d)));
+  const digits = (n) => h("p", { class: "say say-small", "aria-label": "Number to say", translate: "no" }, [...n].map((d) => h("span", {}, d)));
 
   // The dialog in which one writes.
 
@@ -121,10 +121,11 @@ const sends = (() => {
         for (const f of files) { body.append("name", f.name); body.append("size", f.size); }
         for (const f of files) body.append("file", f);
       }
-      go.disabled = true;
+      const busy = (on) => { for (const button of form.querySelectorAll(".actions button")) button.disabled = on; };
+      busy(true); // twice would send twice
       bar.hidden = !files.length || grant;
       const { ok, v } = await upload(ask ? "ask" : grant ? "grant" : "send", body, ask || grant, (done) => { bar.value = done; });
-      go.disabled = false;
+      busy(false);
       bar.hidden = true;
       if (!ok) {
         status.replaceChildren(h("span", {}, v?.error || "The helpdesk program does not answer."));
@@ -166,6 +167,7 @@ const sends = (() => {
       v.Number ? [h("p", {}, `Say this number to ${first(p)}, best on the phone. It is in no message.`), digits(v.Number)] : "",
       v.Warning ? h("p", { class: "notice notice-warning" }, h("span", {}, v.Warning)) : "",
       h("div", { class: "actions inline" }, h("button", { type: "button", class: "button" + (grant ? " secondary" : ""), on: { click: () => d.close() } }, "Done"))));
+    if (!d.open) d.showModal(); // closed by a key meanwhile; nothing of this is shown again
   }
 
   // The dialog in which an answer is shown, once.
@@ -196,7 +198,7 @@ const sends = (() => {
     d.replaceChildren(h("div", { class: "send-form" },
       h("h2", {}, `${first(p)} has answered`),
       h("p", { class: "muted" }, "It is shown this once. When you are done it is destroyed."),
-      v.text ? h("p", { class: "received-text" }, v.text) : "",
+      v.text ? h("p", { class: "received-text", translate: "no" }, v.text) : "",
       v.files.length ? h("ul", { class: "received-files" }, v.files.map((f, i) => h("li", {},
         h("form", { method: "post", action: "api/receive-file" },
           Object.entries({ ...fields, file: i, person: p.ID, tenant: p.Tenant, technician: state.technician }).map(([name, value]) => h("input", { type: "hidden", name, value: String(value) })),
