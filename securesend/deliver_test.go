@@ -106,7 +106,7 @@ func TestTheTokenOfAHeldLinkIsWithheldWithoutItsHost(t *testing.T) {
 		return fmt.Errorf("%w: /send/h/%s", boom, tok)
 	}
 	r := w.to(w.text("hunter2"))
-	r.Held = true
+	r.Choice.Held = true
 	_, err := w.Create(t.Context(), r)
 	require.ErrorIs(t, err, boom)
 	require.NotEmpty(t, tok)

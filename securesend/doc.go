@@ -50,7 +50,7 @@
 // link that is found later, or a copy of the files, opens nothing; how long a backup of the store keeps one, the store's
 // documentation says.
 //
-// The service keeps no link and no fragment: Create knows both until it returns. With [SendRequest.Held] the path alone opens, so
+// The service keeps no link and no fragment: Create knows both until it returns. With [Choice.Held] the path alone opens, so
 // whoever logs paths can open: a weaker promise, for messages that lose fragments. Of what proves that a reader has the
 // link ([Auth]) a SHA-256 is kept, of numbers, codes and passphrases a MAC under the key ring, of upload secrets and
 // claims a SHA-256; names, texts of the tenant and addresses are sealed. A wrong auth changes and counts nothing. Numbers

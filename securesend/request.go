@@ -26,7 +26,7 @@ func (s *Service) Ask(ctx context.Context, r SendRequest, question string) (Sent
 func (s *Service) ask(ctx context.Context, r SendRequest, question string) (Sent, error) {
 	now := s.now()
 	switch {
-	case r.Text.Reveal() != "" || len(r.Files) > 0 || r.Passphrase.Reveal() != "" || r.Held || r.Code != (Destination{}):
+	case r.Text.Reveal() != "" || len(r.Files) > 0 || r.Passphrase.Reveal() != "" || r.Choice.Held || r.Code != (Destination{}):
 		return Sent{}, fmt.Errorf("the fields Text, Files, Passphrase, Held and Code have no meaning in a request: %w", ErrInvalid)
 	case len([]rune(question)) > 500:
 		return Sent{}, fmt.Errorf("the question has more than 500 characters: %w", ErrInvalid)

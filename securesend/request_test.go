@@ -137,7 +137,7 @@ func TestWhatARequestCannotHaveIsRefused(t *testing.T) {
 		"text":       {func(r *R) { r.Text = mspkit.Redact("x") }, securesend.ErrInvalid},
 		"files":      {func(r *R) { r.Files = w.files("x") }, securesend.ErrInvalid},
 		"passphrase": {func(r *R) { r.Passphrase = mspkit.Redact("x") }, securesend.ErrInvalid},
-		"held":       {func(r *R) { r.Held = true }, securesend.ErrInvalid},
+		"held":       {func(r *R) { r.Choice.Held = true }, securesend.ErrInvalid},
 		"code":       {func(r *R) { r.Code = securesend.Destination{Sender: "sms", Address: "x"} }, securesend.ErrInvalid},
 		"code gate":  {func(r *R) { r.Choice.Gate = securesend.GateCode }, securesend.ErrUnsupported},
 		"proof gate": {func(r *R) { r.Choice.Gate = securesend.GateProof }, securesend.ErrUnsupported},

@@ -57,9 +57,6 @@ type SendRequest struct {
 	Files []File
 	// Passphrase, where not empty, must be typed by the recipient. It is told by another way than the link.
 	Passphrase mspkit.Redacted[string]
-	// Held puts the whole key into the path of the link, for hosts whose messages lose fragments. The server sees it when
-	// the link is opened: a weaker promise.
-	Held bool
 	// Deliver sends the link to these addresses. For [Service.Grant] it must be empty: the browser that seals knows the
 	// link, and the server does not.
 	Deliver []Destination
@@ -110,6 +107,7 @@ func (s *Service) plan(ctx context.Context, r SendRequest, kind Kind, browser, f
 	files = files && (!browser || !set.FilesOff)
 	c := r.Choice.over(set.Defaults)
 	if kind == KindRequest {
+		c.Held = false // a request has no key in its link
 		c.DataToNote, c.Views, c.AfterView = false, 1, 0 // the settings are about what technicians send
 		if c.Gate != GateNone {
 			c.Gate = GateNumber // codes and proofs are of who opens, not of who answers
@@ -152,7 +150,7 @@ func (s *Service) plan(ctx context.Context, r SendRequest, kind Kind, browser, f
 		CodeBy: r.Code.Sender, CodeTo: strings.TrimSpace(r.Code.Address),
 	}
 	p.record = Record{
-		Ref: Ref{r.Tenant, token.ID(p.secret)}, Kind: kind, State: StateDraft, Region: c.Region, Purpose: string(kind), Held: r.Held,
+		Ref: Ref{r.Tenant, token.ID(p.secret)}, Kind: kind, State: StateDraft, Region: c.Region, Purpose: string(kind), Held: c.Held,
 		Sender: r.By.ID, Subject: r.Subject, Ticket: r.Ticket, Log: Log{To: c.LogTo, Public: c.LogPublic},
 		Gate: c.Gate, MaxTries: set.NumberTries, MaxPassTries: set.PassphraseTries, MaxViews: c.Views, AfterView: c.AfterView,
 		CreatedAt: now, Expiry: expiry, ExpiresAt: expiry, Blobs: files,
@@ -320,11 +318,11 @@ func (s *Service) create(ctx context.Context, r SendRequest, before func(context
 	}
 	fragment := RandomKey()
 	link := Link{Kind: LinkSend, Base: s.base, Token: mspkit.Redact(p.token), Fragment: mspkit.Redact(fragment)}
-	if r.Held {
+	if p.record.Held {
 		fragment = HeldFragment(p.secret[:])
 		link.Kind, link.Fragment = LinkHeld, mspkit.Redacted[[]byte]{}
 	}
-	c := sealed{half: RandomKey(), header: Header{Held: r.Held}}
+	c := sealed{half: RandomKey(), header: Header{Held: p.record.Held}}
 	var pass []byte
 	if phrase := r.Passphrase.Reveal(); phrase != "" {
 		c.header.Passphrase, c.header.Salt = true, RandomSalt()

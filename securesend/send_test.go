@@ -348,7 +348,7 @@ func TestAHeldSendNeedsThePathAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.text("hunter2")
-	r.Held, r.Files = true, w.files("content")
+	r.Choice.Held, r.Files = true, w.files("content")
 	sent := w.create(r)
 	require.NotContains(t, sent.Link.Reveal(), "#")
 	require.Contains(t, sent.Link.Reveal(), "/h/")
@@ -361,7 +361,7 @@ func TestAHeldSendNeedsThePathAlone(t *testing.T) {
 	require.True(t, v.Held)
 
 	r = w.text("")
-	r.Held = true
+	r.Choice.Held = true
 	grant, err := w.Grant(t.Context(), r)
 	require.NoError(t, err)
 	b := w.composes(grant)

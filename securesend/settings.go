@@ -98,6 +98,9 @@ type Choice struct {
 	// LogTo is where events go: "ticket" (the default), "contact" or "none". LogPublic lets the client see them.
 	LogTo     string
 	LogPublic bool
+	// Held puts the whole key into the path of the link, for hosts whose messages lose fragments: off by default. The
+	// server sees it when the link is opened, and so does whoever logs paths: a weaker promise.
+	Held bool
 	// DataToNote writes what is sent into an internal note, in clear: off by default. It needs [Options.DataNoter] and a
 	// ticket, and works with [Service.Create] only.
 	DataToNote bool
@@ -129,6 +132,7 @@ func (c Choice) given() []string {
 		{"Message", c.Message != ""},
 		{"LogTo", c.LogTo != ""},
 		{"LogPublic", c.LogPublic},
+		{"Held", c.Held},
 		{"DataToNote", c.DataToNote},
 	} {
 		if f.set {
@@ -149,6 +153,7 @@ func (c Choice) over(d Choice) Choice {
 	pick(&c.Message, d.Message)
 	pick(&c.LogTo, d.LogTo)
 	pick(&c.LogPublic, d.LogPublic)
+	pick(&c.Held, d.Held)
 	pick(&c.DataToNote, d.DataToNote)
 	return c
 }

@@ -202,6 +202,7 @@ func TestALockedFieldIsRefusedByName(t *testing.T) {
 		"Message":    {Message: "x"},
 		"LogTo":      {LogTo: "ticket"},
 		"LogPublic":  {LogPublic: true},
+		"Held":       {Held: true},
 		"DataToNote": {DataToNote: true},
 	} {
 		r := w.text("x")

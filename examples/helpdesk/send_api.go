@@ -147,7 +147,7 @@ func choice(f url.Values) (c securesend.Choice, err error) {
 	}
 	c = securesend.Choice{
 		TTL: span("ttl"), AfterView: span("after"), Region: f.Get("region"), Gate: securesend.Gate(f.Get("gate")),
-		Header: f.Get("header"), Message: f.Get("message"), LogTo: f.Get("log"), LogPublic: f.Get("public") != "", DataToNote: f.Get("note") != "",
+		Header: f.Get("header"), Message: f.Get("message"), LogTo: f.Get("log"), LogPublic: f.Get("public") != "", DataToNote: f.Get("note") != "", Held: f.Get("held") != "",
 	}
 	if v := f.Get("views"); v != "" {
 		if c.Views, err = strconv.Atoi(v); err != nil {
@@ -157,22 +157,12 @@ func choice(f url.Values) (c securesend.Choice, err error) {
 	return c, errors.Join(errs...)
 }
 
-// sendRequest reads the form of a send or request, without the content. Where the client's settings are locked, t may not put
-// the whole key into the address either, which is no choice of the service's.
-func (a *app) sendRequest(r *http.Request, p person, t technician) (securesend.SendRequest, error) {
-	out, err := readRequest(r.PostForm, p, t)
-	rules, rulesErr := a.rulesFor(r, p, t)
-	if out.Held && rules.Locked {
-		err = errors.Join(err, &securesend.LockedFieldError{Field: "Held"})
-	}
-	return out, errors.Join(err, rulesErr)
-}
-
-func readRequest(f url.Values, p person, t technician) (securesend.SendRequest, error) {
+// sendRequest reads the form of a send or request, without the content.
+func sendRequest(f url.Values, p person, t technician) (securesend.SendRequest, error) {
 	c, err := choice(f)
 	r := securesend.SendRequest{
 		Tenant: p.Tenant, By: securesend.Technician{ID: t.ID, Name: t.Name, Admin: t.Lead}, Subject: p.ID, Ticket: p.Ticket, Locale: p.Locale,
-		Choice: c, Held: f.Get("held") != "",
+		Choice: c,
 	}
 	for _, by := range f["deliver"] {
 		if by == "" { // the technician copies the link
@@ -207,7 +197,7 @@ func sentAnswer(s securesend.Sent, err error, link bool) (any, error) {
 
 // doSend sends a text and files from here. Where "replaces" names an earlier send, that one ends.
 func (a *app) doSend(r *http.Request, p person, t technician, files []securesend.File) (any, error) {
-	req, err := a.sendRequest(r, p, t)
+	req, err := sendRequest(r.PostForm, p, t)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +223,7 @@ func (a *app) doSend(r *http.Request, p person, t technician, files []securesend
 
 // doGrant lets the technician's own browser seal: this program never sees what is sent.
 func (a *app) doGrant(r *http.Request, p person, t technician) (any, error) {
-	req, err := a.sendRequest(r, p, t)
+	req, err := sendRequest(r.PostForm, p, t)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +233,7 @@ func (a *app) doGrant(r *http.Request, p person, t technician) (any, error) {
 
 // doAsk asks the person for a text or files.
 func (a *app) doAsk(r *http.Request, p person, t technician) (any, error) {
-	req, err := a.sendRequest(r, p, t)
+	req, err := sendRequest(r.PostForm, p, t)
 	if err != nil {
 		return nil, err
 	}

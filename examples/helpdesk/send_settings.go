@@ -147,6 +147,7 @@ func settingsFields() []fieldGroup {
 		{"Log", "", []field{
 			pick(text("", "LogTo", "What happens is noted in", "", func(s *settings) *string { return &s.Defaults.LogTo }),
 				[2]string{"", "The ticket"}, [2]string{"contact", "The contact's log"}, [2]string{"none", "Nothing"}),
+			check("Held", "The whole key is in the address", "For messages that lose what stands after the # of a link. Whoever logs addresses can open it.", func(s *settings) *bool { return &s.Defaults.Held }),
 			check("LogPublic", "The client sees these notes", "", func(s *settings) *bool { return &s.Defaults.LogPublic }),
 			check("DataToNote", "Keep what is sent in an internal note", "In clear, for everybody who reads the ticket. It also switches off sealing in the browser.", func(s *settings) *bool { return &s.Defaults.DataToNote }),
 		}},

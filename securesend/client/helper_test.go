@@ -136,7 +136,7 @@ func right(c client.Created) *client.OpenOptions {
 
 func noGate(r *securesend.SendRequest) { r.Choice.Gate = securesend.GateNone }
 
-func held(r *securesend.SendRequest) { r.Held = true }
+func held(r *securesend.SendRequest) { r.Choice.Held = true }
 
 func content(t testing.TB, n int) []byte {
 	t.Helper()

@@ -41,7 +41,7 @@ func TestASendIsOpenedOnceOverHTTP(t *testing.T) {
 	for _, held := range []bool{false, true} {
 		w := newWorld(t)
 		content := bytesOf(t, 9<<20)
-		s := w.create(withFile(content), func(r *securesend.SendRequest) { r.Held, r.Choice.Message = held, "Change it soon" })
+		s := w.create(withFile(content), func(r *securesend.SendRequest) { r.Choice.Held, r.Choice.Message = held, "Change it soon" })
 		auth := wire.Recipient{Auth: s.auth}
 		var o wire.Opened
 		w.call(s.path+"/open", auth, http.StatusOK, &o)
@@ -228,7 +228,7 @@ func TestABrowserFillsASendPartByPart(t *testing.T) {
 	t.Parallel()
 	for _, held := range []bool{false, true} {
 		w := newWorld(t)
-		s, err := w.svc.Grant(t.Context(), securesend.SendRequest{Tenant: tenant, By: jane, Held: held})
+		s, err := w.svc.Grant(t.Context(), securesend.SendRequest{Tenant: tenant, By: jane, Choice: securesend.Choice{Held: held}})
 		require.NoError(t, err)
 		g := w.known(s)
 		upload := wire.Bytes(g.link.Fragment.Reveal())

@@ -25,7 +25,7 @@ func TestEveryRouteCarriesTheHeaderSet(t *testing.T) {
 	w := newWorld(t)
 	webpagetest.Run(t, w.handler, "/send", true, w.pages.Routes())
 	page := webpage.Headers{HTTPS: true, Script: true, Connect: true, Worker: true}
-	for _, s := range []sent{w.create(), w.grant(), w.ask(), w.create(func(r *securesend.SendRequest) { r.Held = true })} {
+	for _, s := range []sent{w.create(), w.grant(), w.ask(), w.create(func(r *securesend.SendRequest) { r.Choice.Held = true })} {
 		rec := w.get(s.path)
 		webpagetest.CheckHeaders(t, rec.Header(), page)
 		require.Contains(t, rec.Header().Get("Content-Security-Policy"), "script-src 'self'; connect-src 'self'; worker-src 'self'")
@@ -91,7 +91,7 @@ func (w *world) snapshot() snapshot {
 func TestNothingButPOSTChangesAnything(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	all := []sent{w.create(withFile([]byte("x"))), w.create(func(r *securesend.SendRequest) { r.Held = true }), w.grant(), w.ask()}
+	all := []sent{w.create(withFile([]byte("x"))), w.create(func(r *securesend.SendRequest) { r.Choice.Held = true }), w.grant(), w.ask()}
 	taken := w.create(withFile([]byte("x")))
 	w.call(taken.path+"/take", wire.Take{Auth: taken.auth, Claim: taken.claim, Number: taken.Number.Reveal()}, http.StatusOK, nil)
 	all = append(all, taken)
@@ -144,7 +144,7 @@ func TestUnknownForeignAndMisplacedTokensGetEqualBytes(t *testing.T) {
 		require.NoError(t, w.svc.RunOnce(t.Context()))
 	}
 	live := map[string]sent{
-		"s": w.create(), "h": w.create(func(r *securesend.SendRequest) { r.Held = true }), "r": w.ask(), "c": w.grant(),
+		"s": w.create(), "h": w.create(func(r *securesend.SendRequest) { r.Choice.Held = true }), "r": w.ask(), "c": w.grant(),
 	}
 	tok := func(s sent) string { return s.link.Token.Reveal() }
 	for _, k := range []struct{ letter, misplaced string }{{"s", "hr"}, {"h", "sr"}, {"r", "shc"}, {"c", "r"}} {

@@ -34,7 +34,7 @@ func TestAScannerWithTheWholeLinkOpensNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	all := []sent{
-		w.create(withFile([]byte("x"))), w.create(gate(securesend.GateNone)), w.create(func(r *securesend.SendRequest) { r.Held = true }), w.grant(), w.ask(),
+		w.create(withFile([]byte("x"))), w.create(gate(securesend.GateNone)), w.create(func(r *securesend.SendRequest) { r.Choice.Held = true }), w.grant(), w.ask(),
 	}
 	before, kinds := w.snapshot(), w.kinds()
 	w.store.taken()

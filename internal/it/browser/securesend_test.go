@@ -203,12 +203,12 @@ func TestAPassphraseIsAskedAndNeverLeavesTheBrowser(t *testing.T) {
 func TestALinkWithoutFragmentOpensWhatIsHeld(t *testing.T) {
 	t.Parallel()
 	b, w := newTab(t), newSends(t)
-	s := w.create(func(r *securesend.SendRequest) { r.Held = true })
+	s := w.create(func(r *securesend.SendRequest) { r.Choice.Held = true })
 	require.NotContains(t, s.Link.Reveal(), "#")
 	b.reveal(s)
 	require.Equal(t, content, eval[string](b, slot("text")+".textContent"))
 
-	granted := w.grant(func(r *securesend.SendRequest) { r.Held = true })
+	granted := w.grant(func(r *securesend.SendRequest) { r.Choice.Held = true })
 	b.open(granted.Link.Reveal())
 	b.view("form")
 	b.put("text", "composed")

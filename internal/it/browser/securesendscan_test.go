@@ -81,7 +81,7 @@ func TestAScannerWithABrowserOpensNothing(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*securesend.SendRequest){
 		"number":     func(r *securesend.SendRequest) { r.Files = withFilesOf(file{"a.txt", "abc"}) },
-		"held":       func(r *securesend.SendRequest) { r.Held = true },
+		"held":       func(r *securesend.SendRequest) { r.Choice.Held = true },
 		"passphrase": withPassphrase("correct horse"),
 		"code":       gated(securesend.GateCode),
 		"proof":      gated(securesend.GateProof),
