@@ -107,7 +107,7 @@ func (s *Service) plan(ctx context.Context, r SendRequest, kind Kind, browser, f
 	files = files && (!browser || !set.FilesOff)
 	c := r.Choice.over(set.Defaults)
 	if kind == KindRequest {
-		c.Held = false // a request has no key in its link
+		c.Held = false                                   // a request has no key in its link
 		c.DataToNote, c.Views, c.AfterView = false, 1, 0 // the settings are about what technicians send
 		if c.Gate != GateNone {
 			c.Gate = GateNumber // codes and proofs are of who opens, not of who answers

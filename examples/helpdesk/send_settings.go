@@ -125,6 +125,7 @@ func settingsFields() []fieldGroup {
 			number("Views", "It can be opened", "Usually once.", "times", 1, func(s *settings) *int { return &s.Defaults.Views }),
 			number("AfterView", "After the first view it stays", "Empty: until its end.", "minutes", time.Minute, func(s *settings) *time.Duration { return &s.Defaults.AfterView }),
 			pick(text("", "Region", "Files are kept in", "", func(s *settings) *string { return &s.Defaults.Region }), regionChoices()...),
+			check("Held", "The whole key is in the address", "For messages that lose what stands after the # of a link. Whoever logs addresses can open it.", func(s *settings) *bool { return &s.Defaults.Held }),
 			text("text", "Header", "Text above the page", "Shown before anything is opened.", func(s *settings) *string { return &s.Defaults.Header }),
 			text("long", "Message", "Text with the content", "Shown once it is opened, for example how to choose a good password.", func(s *settings) *string { return &s.Defaults.Message }),
 		}},
@@ -147,7 +148,6 @@ func settingsFields() []fieldGroup {
 		{"Log", "", []field{
 			pick(text("", "LogTo", "What happens is noted in", "", func(s *settings) *string { return &s.Defaults.LogTo }),
 				[2]string{"", "The ticket"}, [2]string{"contact", "The contact's log"}, [2]string{"none", "Nothing"}),
-			check("Held", "The whole key is in the address", "For messages that lose what stands after the # of a link. Whoever logs addresses can open it.", func(s *settings) *bool { return &s.Defaults.Held }),
 			check("LogPublic", "The client sees these notes", "", func(s *settings) *bool { return &s.Defaults.LogPublic }),
 			check("DataToNote", "Keep what is sent in an internal note", "In clear, for everybody who reads the ticket. It also switches off sealing in the browser.", func(s *settings) *bool { return &s.Defaults.DataToNote }),
 		}},
