@@ -3,7 +3,6 @@ package securesend
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"time"
 
@@ -60,7 +59,7 @@ func (s *Service) StartGate(ctx context.Context, ref Ref, auth, claim []byte) (G
 	if len(claim) != KeySize {
 		return GateStatus{}, wrap("gate", fmt.Errorf("the claim has %d bytes, it must have %d: %w", len(claim), KeySize, ErrInvalid))
 	}
-	t := Take{Claim: sha(claim), Auth: AuthHash(auth)}
+	t := Take{Claim: sha(claim), Auth: AuthHash(auth), Regions: s.regions}
 	r, err := s.store.Stat(ctx, ref)
 	if err == nil && r.Gate != GateProof && same(r.Auth, t.Auth) {
 		err = fmt.Errorf("the gate is %q: %w", r.Gate, ErrInvalid)
@@ -80,37 +79,20 @@ func (s *Service) StartGate(ctx context.Context, ref Ref, auth, claim []byte) (G
 	return status, wrap("gate", err)
 }
 
-// admit looks what is in the way of t before anything is counted or used up, and asks the [RevealGate].
-func (s *Service) admit(ctx context.Context, ref Ref, t Take) (allowed bool, err error) {
-	r, err := s.store.Stat(ctx, ref)
-	if err != nil || !same(r.Auth, t.Auth) || r.Effective(s.now()).Final() {
-		return false, err // Take says it
+// admit asks the [RevealGate] to let t pass to r, unless what it uses up would be wasted.
+func (s *Service) admit(ctx context.Context, r Record, t Take) error {
+	switch {
+	case r.PassKeyID != "" && r.PassTries >= r.MaxPassTries:
+		return refusal(r, ErrLocked)
+	case r.PassKeyID != "" && len(t.Pass) == 0:
+		return refusal(r, ErrPassphrase)
 	}
 	if err := s.served(r); err != nil {
-		return false, err
-	}
-	if r.Gate != GateProof || s.o.Gate == nil {
-		return false, nil
-	}
-	// What the gate uses up is not to be wasted.
-	if err := s.open(r, t); err != nil {
-		return false, err
-	}
-	switch {
-	case r.holds(t.Claim, s.now()):
-		return true, nil // it was let through before, and its proof may be over by now
-	case r.PassKeyID != "" && r.PassTries >= r.MaxPassTries:
-		return false, refusal(r, ErrLocked)
-	case r.PassKeyID != "" && len(t.Pass) == 0:
-		return false, refusal(r, ErrPassphrase)
+		return err
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	err = s.o.Gate.Allow(ctx, reveal(r, t))
-	if errors.Is(err, ErrGate) {
-		return false, nil
-	}
-	return err == nil, err
+	return s.o.Gate.Allow(ctx, reveal(r, t))
 }
 
 // open returns nil where the gate is the one thing that can be between t and the content of r, apart from a passphrase.

@@ -221,6 +221,8 @@ type Take struct {
 	Number, Pass MACs
 	// Allowed is set where the [RevealGate] let this claim pass.
 	Allowed bool
+	// Regions are those that may be taken from here; none means all.
+	Regions []string
 	Stamp   Stamp // its Kind and Reason are set by what happens
 }
 
@@ -348,6 +350,8 @@ func (r *Record) Take(t Take, now time.Time) (stamps []Stamp, changed bool, err 
 		return nil, false, ErrDraft
 	case state == StateOpening && !mine:
 		return nil, false, ErrOpening
+	case len(t.Regions) > 0 && !slices.Contains(t.Regions, r.Region):
+		return nil, false, ErrRegion
 	}
 	if !mine && r.Kind == KindSend {
 		switch r.Gate {

@@ -228,6 +228,41 @@ func TestTake(t *testing.T) {
 	}
 }
 
+func TestTakeRefusesAnotherRegionBeforeAnythingIsCounted(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		r       *securesend.Record
+		regions []string
+		claim   string
+		number  string
+		want    error
+	}{
+		{"one of several", ready(), []string{"UK South", "Europe"}, "mine", "123", nil},
+		{"none given means all", ready(), []string{}, "mine", "123", nil},
+		{"another, with a wrong number", ready(), []string{"UK South"}, "mine", "999", securesend.ErrRegion},
+		{"a repeat", opening(), []string{"UK South"}, "mine", "", securesend.ErrRegion},
+		{"while another holds it", opening(), []string{"UK South"}, "other", "123", securesend.ErrOpening},
+		{"a draft", draft(), []string{"UK South"}, "mine", "123", securesend.ErrDraft},
+		{"after the end", ended(), []string{"UK South"}, "mine", "123", securesend.ErrEnded},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.r.Region = "Europe"
+			before := tt.r.Clone()
+			ask := take(tt.claim, tt.number)
+			ask.Regions = tt.regions
+			stamps, changed, err := tt.r.Take(ask, t0.Add(time.Second))
+			require.ErrorIs(t, err, tt.want)
+			if tt.want != nil {
+				require.False(t, changed)
+				require.Empty(t, stamps)
+				require.Equal(t, before, *tt.r)
+			}
+		})
+	}
+}
+
 func TestTakeShortensTheLife(t *testing.T) {
 	t.Parallel()
 	r := ready(func(r *securesend.Record) { r.MaxViews, r.AfterView = 3, 10*time.Minute })

@@ -131,7 +131,7 @@ func (s *Service) receive(ctx context.Context, ref Ref, technician string, claim
 	if err != nil {
 		return nil, err
 	}
-	released, err := s.release(ctx, ref, Take{Claim: sha(claim), Auth: AuthHash(auth), Stamp: stamp(EventRevealed, technician, "")})
+	released, err := s.release(ctx, ref, Take{Claim: sha(claim), Auth: AuthHash(auth), Regions: s.regions, Stamp: stamp(EventRevealed, technician, "")})
 	if err != nil {
 		return nil, err
 	}

@@ -155,18 +155,12 @@ func (s *Service) Take(ctx context.Context, ref Ref, t TakeRequest) (Released, e
 	if len(t.Claim) != KeySize {
 		return Released{}, wrap("take", fmt.Errorf("the claim has %d bytes, it must have %d: %w", len(t.Claim), KeySize, ErrInvalid))
 	}
-	take := Take{Claim: sha(t.Claim), Auth: AuthHash(t.Auth), Stamp: stamp(EventRevealed, ByRecipient, "")}
+	take := Take{Claim: sha(t.Claim), Auth: AuthHash(t.Auth), Regions: s.regions, Stamp: stamp(EventRevealed, ByRecipient, "")}
 	if number := digits(t.Number); number != "" {
 		take.Number = s.secrets.macs(s.secrets.numbers, ref, number)
 	}
 	if len(t.PassAuth) > 0 {
 		take.Pass = s.secrets.macs(s.secrets.phrases, ref, string(t.PassAuth))
-	}
-	if s.o.Gate != nil || len(s.regions) > 0 {
-		var err error
-		if take.Allowed, err = s.admit(ctx, ref, take); err != nil {
-			return Released{}, wrap("take", err)
-		}
 	}
 	out, err := s.release(ctx, ref, take)
 	return out, wrap("take", err)
@@ -174,8 +168,15 @@ func (s *Service) Take(ctx context.Context, ref Ref, t TakeRequest) (Released, e
 
 // release is the one place where a server half leaves the service.
 func (s *Service) release(ctx context.Context, ref Ref, t Take) (Released, error) {
-	now := s.now()
-	r, err := s.store.Take(ctx, ref, t, now)
+	r, err := s.store.Take(ctx, ref, t, s.now())
+	if errors.Is(err, ErrGate) && s.o.Gate != nil {
+		// Nothing else is in the way, apart from a passphrase, and nothing was counted or used up.
+		if err := s.admit(ctx, r, t); err != nil {
+			return Released{}, err
+		}
+		t.Allowed = true
+		r, err = s.store.Take(ctx, ref, t, s.now())
+	}
 	if errors.Is(err, ErrNumber) || errors.Is(err, ErrPassphrase) || errors.Is(err, ErrLocked) {
 		s.nudge()
 		return Released{}, refusal(r, err)

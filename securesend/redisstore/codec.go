@@ -178,6 +178,14 @@ func encodeMACs(m securesend.MACs) string {
 	return redisx.Pack(out...)
 }
 
+// encodeNames returns names as the scripts read them, or "" for none.
+func encodeNames(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return redisx.Pack(names...)
+}
+
 // numbers returns n with commas between.
 func numbers[T int | int64](n []T) string {
 	var b []byte

@@ -69,7 +69,7 @@ func (s *Store) Take(ctx context.Context, ref securesend.Ref, t securesend.Take,
 }
 
 func (s *Store) takeCall(ref securesend.Ref, t securesend.Take, now time.Time) redisx.Call {
-	return s.on(takeScript, ref, encodeStamp(t.Stamp), now, t.Claim, t.Auth, encodeMACs(t.Number), encodeMACs(t.Pass), redisx.Flag(t.Allowed))
+	return s.on(takeScript, ref, encodeStamp(t.Stamp), now, t.Claim, t.Auth, encodeMACs(t.Number), encodeMACs(t.Pass), redisx.Flag(t.Allowed), encodeNames(t.Regions))
 }
 
 // Extend implements [securesend.SecretStore].

@@ -69,7 +69,7 @@ func New(ctx context.Context, client redis.UniversalClient, o *Options) (*Store,
 var decided = map[string]error{
 	"notfound": securesend.ErrNotFound, "conflict": securesend.ErrConflict, "auth": securesend.ErrAuth, "draft": securesend.ErrDraft,
 	"opening": securesend.ErrOpening, "ended": securesend.ErrEnded, "number": securesend.ErrNumber, "passphrase": securesend.ErrPassphrase,
-	"locked": securesend.ErrLocked, "gate": securesend.ErrGate, "invalid": securesend.ErrInvalid,
+	"locked": securesend.ErrLocked, "gate": securesend.ErrGate, "region": securesend.ErrRegion, "invalid": securesend.ErrInvalid,
 }
 
 // limited are those that are limits of one record.

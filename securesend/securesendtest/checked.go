@@ -17,7 +17,7 @@ import (
 var sentinels = []error{
 	securesend.ErrInvalid, securesend.ErrNotFound, securesend.ErrConflict, securesend.ErrAuth, securesend.ErrDraft, securesend.ErrOpening,
 	securesend.ErrEnded, securesend.ErrNumber, securesend.ErrPassphrase, securesend.ErrLocked, securesend.ErrGate, securesend.ErrLimited,
-	securesend.ErrTooLarge, securesend.ErrForbidden, securesend.ErrUnsupported,
+	securesend.ErrTooLarge, securesend.ErrForbidden, securesend.ErrUnsupported, securesend.ErrRegion,
 }
 
 // sameError fails where callers would take got for another error than want.

@@ -47,6 +47,7 @@ func TestStore(t *testing.T, storage func(t *testing.T) (open func() securesend.
 		{"Codes are limited and end", codes},
 		{"Passphrases are counted and lock", passphrases},
 		{"Another's word lets through", proofs},
+		{"A region that is not served is refused before anything is counted", regions},
 		{"Renew replaces the number, of one version and not for ever", renews},
 		{"Revoke burns, also while it is being opened", revokes},
 		{"Note changes nothing", notes},

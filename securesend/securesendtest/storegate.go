@@ -247,6 +247,58 @@ func proofs(s *suite) {
 	s.ok(err)
 }
 
+func regions(s *suite) {
+	r := s.fresh(contoso)
+	r.Region = "Europe"
+	r.PassKeyID, r.PassMAC = "k2", hash("pass")
+	ref := s.put(r)
+	here := []string{"UK South", "Europe"}
+	elsewhere := [][]string{{"UK South"}, {"UK South", "Europe "}, {""}, {"europe"}}
+	for _, names := range elsewhere {
+		t := s.asks(ref, "mine")
+		t.Regions, t.Number, t.Pass = names, wrong(), wrong()
+		_, err := s.take(ref, t)
+		s.is(err, securesend.ErrRegion)
+		t.Auth = hash("another")
+		_, err = s.take(ref, t) // to who has not the link, nothing is said of it
+		s.is(err, securesend.ErrAuth)
+	}
+	got := s.stat(ref)
+	s.equal([]any{got.Tries, got.PassTries, got.Refusals, got.State}, []any{0, 0, 0, securesend.StateReady}, "what was counted")
+	for _, names := range [][]string{here, nil, {}} { // the first view, and repeats
+		t := s.asks(ref, "mine")
+		t.Regions = names
+		_, err := s.take(ref, t)
+		s.ok(err)
+	}
+	before := s.stat(ref)
+	s.now = s.now.Add(time.Second)
+	t := s.asks(ref, "mine")
+	t.Regions = elsewhere[0]
+	_, err := s.take(ref, t)
+	s.is(err, securesend.ErrRegion)
+	s.equal(s.stat(ref).LeaseUntil, before.LeaseUntil, "a lease that nobody extended")
+	t = s.asks(ref, "another")
+	t.Regions = elsewhere[0]
+	_, err = s.take(ref, t)
+	s.is(err, securesend.ErrOpening)
+	_, err = s.revoke(ref)
+	s.ok(err)
+	_, err = s.take(ref, t)
+	s.is(err, securesend.ErrEnded)
+
+	proof := s.fresh(contoso)
+	proof.Region, proof.Gate = "Europe", securesend.GateProof
+	s.put(proof)
+	t = s.asks(proof.Ref, "mine")
+	t.Allowed, t.Regions = false, elsewhere[0]
+	_, err = s.take(proof.Ref, t) // before the gate is asked
+	s.is(err, securesend.ErrRegion)
+	t.Regions = here
+	_, err = s.take(proof.Ref, t)
+	s.is(err, securesend.ErrGate)
+}
+
 func renews(s *suite) {
 	ref := s.begun()
 	n := func(text string) securesend.Renewal {

@@ -1,4 +1,13 @@
--- claim, auth, number, passphrase, '1' where the gate let this claim pass. Returns the half and the inline besides.
+-- claim, auth, number, passphrase, '1' where the gate let this claim pass, regions.
+-- Returns the half and the inline besides.
+local function served(regions)
+  local region = unpacked(r[WHAT])[W_REGION]
+  for _, name in ipairs(regions) do
+    if name == region then
+      return true
+    end
+  end
+end
 if not same(r[AUTH], ARGV[9]) then
   return unauthorized()
 end
@@ -10,6 +19,8 @@ elseif state == 'draft' then
   return answer('draft')
 elseif state == 'opening' and not mine then
   return answer('opening')
+elseif ARGV[13] ~= '' and not served(unpacked(ARGV[13])) then
+  return answer('region')
 end
 local half, mac, passmac = secrets()
 if not mine and r[KIND] == 'send' then
