@@ -22,6 +22,7 @@ type Shards struct {
 	apart  atomic.Bool   // whether the shards are on several machines
 	turn   atomic.Uint32 // which shards come next
 	log    *slog.Logger
+	join   joiner
 }
 
 func newKeys(space string, n int) [][]string {

@@ -18,7 +18,7 @@ func (s *Store) Put(ctx context.Context, r securesend.Record, st securesend.Stam
 	if err := r.Storable(now); err != nil {
 		return err
 	}
-	a, err := s.db.Run(ctx, s.putCall(r, st, now))
+	a, err := s.db.Join(ctx, s.putCall(r, st, now))
 	if err != nil {
 		return wrap("put", err)
 	}

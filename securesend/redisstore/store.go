@@ -99,7 +99,7 @@ func (s *Store) on(script *redis.Script, ref securesend.Ref, stamp string, now t
 // step runs a script that works on one record and returns the record as it is afterwards, also with an error of the step, and what else
 // the script returned.
 func (s *Store) step(ctx context.Context, verb string, c redisx.Call) (securesend.Record, redisx.Answer, error) {
-	a, err := s.db.Run(ctx, c)
+	a, err := s.db.Join(ctx, c)
 	if err != nil {
 		return securesend.Record{}, nil, wrap(verb, err)
 	}
