@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -112,7 +113,7 @@ func TestCallsThatWaitAreSentTogether(t *testing.T) {
 		var done []<-chan error
 		n := flights + Wave + 5
 		for i := range n {
-			done = append(done, join(t.Context(), fmt.Sprint(i)))
+			done = append(done, join(t.Context(), strconv.Itoa(i)))
 		}
 		require.Len(t, a.trips, flights, "while few are on their way nobody waits, then everybody")
 		close(a.held)
@@ -136,7 +137,7 @@ func TestWhoGivesUpWhileWaitingIsNotSent(t *testing.T) {
 	joining(t, func(t *testing.T, a *answering, join func(context.Context, string) <-chan error) {
 		var done []<-chan error
 		for i := range flights {
-			done = append(done, join(t.Context(), fmt.Sprint(i)))
+			done = append(done, join(t.Context(), strconv.Itoa(i)))
 		}
 		why := errors.New("the browser has gone")
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -156,7 +157,7 @@ func TestNobodyFailsBecauseAnotherGivesUp(t *testing.T) {
 	joining(t, func(t *testing.T, a *answering, join func(context.Context, string) <-chan error) {
 		var done []<-chan error
 		for i := range flights {
-			done = append(done, join(t.Context(), fmt.Sprint(i)))
+			done = append(done, join(t.Context(), strconv.Itoa(i)))
 		}
 		short, cancelShort := context.WithTimeout(t.Context(), time.Minute)
 		defer cancelShort()
@@ -186,7 +187,7 @@ func TestEachCallHasItsOwnError(t *testing.T) {
 		a.fails["1"], a.fails["b"], a.fails["c"] = refused("ERR one"), refused("OOM no memory"), refused("NOSCRIPT none")
 		done := map[string]<-chan error{}
 		for i := range flights {
-			done[fmt.Sprint(i)] = join(t.Context(), fmt.Sprint(i))
+			done[strconv.Itoa(i)] = join(t.Context(), strconv.Itoa(i))
 		}
 		for _, name := range []string{"a", "b", "c"} {
 			done[name] = join(t.Context(), name)
@@ -207,7 +208,7 @@ func TestNobodyWaitsForOneWhoPanics(t *testing.T) {
 		a.panic["a"] = true
 		var done []<-chan error
 		for i := range flights {
-			done = append(done, join(t.Context(), fmt.Sprint(i)))
+			done = append(done, join(t.Context(), strconv.Itoa(i)))
 		}
 		first, second := join(t.Context(), "a"), join(t.Context(), "b")
 		close(a.held)
