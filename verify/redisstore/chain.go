@@ -25,7 +25,7 @@ func (s *Store) Chain(ctx context.Context, tenant mspkit.TenantID, head int64, e
 	for _, e := range events {
 		args = append(args, seq(e.Seq), e.ID, redisx.Number(e.Link.N), string(e.Link.Value))
 	}
-	_, err := s.do(ctx, "chain", s.db.In(tenant, chainScript, string(tenant), redisx.Number(head), rand.Text(), redisx.Pack(args...)))
+	_, err := s.doAlone(ctx, "chain", s.db.In(tenant, chainScript, string(tenant), redisx.Number(head), rand.Text(), redisx.Pack(args...)))
 	return err
 }
 
@@ -36,7 +36,7 @@ func (s *Store) Evidence(ctx context.Context, tenant mspkit.TenantID, after int6
 	after = min(max(after, 0), maxSeq)
 	for at := after; ; {
 		n := min(max(limit-len(out.Events), 0), scan)
-		a, err := s.do(ctx, "evidence", s.db.In(tenant, evidenceScript, string(tenant), seq(at), n))
+		a, err := s.doAlone(ctx, "evidence", s.db.In(tenant, evidenceScript, string(tenant), seq(at), n))
 		if err != nil {
 			return verify.Evidence{}, err
 		}

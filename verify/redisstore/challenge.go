@@ -20,7 +20,7 @@ func (s *Store) Begin(ctx context.Context, n verify.NewChallenge, limits []verif
 		return verify.Record{}, false, wrap("begin", err)
 	}
 	// From here on an error of Redis leaves open what happened, so what was counted stays counted.
-	a, err := s.db.Run(ctx, s.db.In(r.Tenant, beginScript, redisx.EncodeTime(now), s.channel(), encodeRecord(r, n.Idempotency),
+	a, err := s.db.Join(ctx, s.db.In(r.Tenant, beginScript, redisx.EncodeTime(now), s.channel(), encodeRecord(r, n.Idempotency),
 		redisx.Pack(string(r.MAC), string(r.WordMAC)), n.Idempotency, n.Fingerprint, encodeStamp(n.Stamp), g.encode(limits, n.Stamp, now)))
 	if err != nil {
 		return verify.Record{}, false, wrap("begin", err)
@@ -45,7 +45,7 @@ func (s *Store) Renew(ctx context.Context, ref verify.Ref, version int64, n veri
 	if err != nil {
 		return verify.Record{}, wrap("renew", err)
 	}
-	a, err := s.db.Run(ctx, s.on(renewScript, ref, n.Stamp, now, redisx.Number(version), n.KeyID, redisx.Pack(string(n.MAC), string(n.WordMAC)),
+	a, err := s.db.Join(ctx, s.on(renewScript, ref, n.Stamp, now, redisx.Number(version), n.KeyID, redisx.Pack(string(n.MAC), string(n.WordMAC)),
 		string(n.Sealed), redisx.Number(n.MaxTries), redisx.EncodeTime(n.ExpiresAt), redisx.Flag(n.Send), g.encode(limits, n.Stamp, now)))
 	if err != nil {
 		return verify.Record{}, wrap("renew", err)
@@ -150,7 +150,7 @@ func (s *Store) List(ctx context.Context, q verify.Query) ([]verify.Record, erro
 	var out []verify.Record
 	from := ""
 	for len(out) < q.Capped() {
-		a, err := s.do(ctx, "list", s.db.In(q.Tenant, listScript, string(q.Tenant), index, from, q.Capped()-len(out), scan, technician, open))
+		a, err := s.doAlone(ctx, "list", s.db.In(q.Tenant, listScript, string(q.Tenant), index, from, q.Capped()-len(out), scan, technician, open))
 		if err != nil {
 			return nil, err
 		}

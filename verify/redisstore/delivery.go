@@ -15,7 +15,7 @@ func (s *Store) Enqueue(ctx context.Context, q verify.Queued, limits []verify.Li
 	if err != nil {
 		return wrap("enqueue", err)
 	}
-	a, err := s.db.Run(ctx, s.db.In(q.Tenant, enqueueScript, redisx.EncodeTime(now), string(q.Tenant), q.ID, string(q.Sealed), q.Attempts,
+	a, err := s.db.Join(ctx, s.db.In(q.Tenant, enqueueScript, redisx.EncodeTime(now), string(q.Tenant), q.ID, string(q.Sealed), q.Attempts,
 		redisx.EncodeTime(q.At), redisx.EncodeTime(q.Due), g.encode(limits, verify.Stamp{}, now)))
 	if err != nil {
 		return wrap("enqueue", err)

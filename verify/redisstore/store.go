@@ -82,7 +82,17 @@ var decided = map[string]error{
 
 // do runs a script and returns what the store decided as it is.
 func (s *Store) do(ctx context.Context, verb string, c redisx.Call) (redisx.Answer, error) {
+	a, err := s.db.Join(ctx, c)
+	return decide(verb, a, err)
+}
+
+// doAlone is do for scripts that read or write much, with which nothing else should be sent.
+func (s *Store) doAlone(ctx context.Context, verb string, c redisx.Call) (redisx.Answer, error) {
 	a, err := s.db.Run(ctx, c)
+	return decide(verb, a, err)
+}
+
+func decide(verb string, a redisx.Answer, err error) (redisx.Answer, error) {
 	if err != nil {
 		return nil, wrap(verb, err)
 	}
