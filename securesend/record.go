@@ -238,6 +238,10 @@ type Fetch struct {
 	Claim, Auth []byte
 	File        int
 	From, To    int64
+	// Until, where it is not zero, is up to which chunk, not included, is to be read now: there must be so many.
+	Until int64
+	// Regions are as in [Take].
+	Regions []string
 }
 
 // Code is a code that is about to be sent.
@@ -350,7 +354,7 @@ func (r *Record) Take(t Take, now time.Time) (stamps []Stamp, changed bool, err 
 		return nil, false, ErrDraft
 	case state == StateOpening && !mine:
 		return nil, false, ErrOpening
-	case len(t.Regions) > 0 && !slices.Contains(t.Regions, r.Region):
+	case !inRegions(t.Regions, r.Region):
 		return nil, false, ErrRegion
 	}
 	if !mine && r.Kind == KindSend {
@@ -440,6 +444,11 @@ func (r *Record) refuse(s Stamp, what string, locked bool, err error) ([]Stamp, 
 	return stamps, err
 }
 
+// inRegions reports whether a region is one of those that are served; none means all.
+func inRegions(served []string, region string) bool {
+	return len(served) == 0 || slices.Contains(served, region)
+}
+
 func (r *Record) extend(now time.Time) {
 	// A clock that is behind another instance's must not shorten a lease.
 	if until := earlier(now.Add(Lease), r.ExpiresAt); until.After(r.LeaseUntil) {
@@ -458,7 +467,9 @@ func (r *Record) Extend(f Fetch, now time.Time) error {
 		return ErrOpening
 	case !now.Before(r.LeaseUntil):
 		return ErrEnded
-	case f.File < 0 || f.File >= len(r.Sizes) || f.From < 0 || f.To < f.From || f.To > Chunks(r.Sizes[f.File]):
+	case !inRegions(f.Regions, r.Region):
+		return ErrRegion
+	case f.File < 0 || f.File >= len(r.Sizes) || f.From < 0 || f.To < f.From || max(f.To, f.Until) > Chunks(r.Sizes[f.File]):
 		return ErrInvalid
 	}
 	r.extend(now)

@@ -347,6 +347,12 @@ func TestExtend(t *testing.T) {
 	fetched := func(n ...int64) func(r *securesend.Record) { return func(r *securesend.Record) { r.Fetched = n } }
 	other, stranger := fetch(0, 0, 1), fetch(0, 0, 1)
 	other.Claim, stranger.Auth = a("other"), a("x")
+	until := func(n int64, regions ...string) securesend.Fetch {
+		f := fetch(1, 1, 1)
+		f.Until, f.Regions = n, regions
+		return f
+	}
+	europe := func(r *securesend.Record) { r.Region = "Europe" }
 	for _, tt := range []struct {
 		name string
 		r    *securesend.Record
@@ -363,6 +369,11 @@ func TestExtend(t *testing.T) {
 		{"again is no step back", opening(fetched(0, 3)), fetch(1, 0, 1), 0, nil, []int64{0, 3}},
 		{"only the lease", opening(fetched(0, 1)), fetch(1, 3, 3), 0, nil, []int64{0, 1}},
 		{"too many", opening(), fetch(1, 0, 4), 0, securesend.ErrInvalid, nil},
+		{"to be read to the end", opening(fetched(0, 1)), until(3), 0, nil, []int64{0, 1}},
+		{"to be read beyond the end", opening(), until(4), 0, securesend.ErrInvalid, nil},
+		{"in one of the regions", opening(europe, fetched(0, 1)), until(3, "UK South", "Europe"), 0, nil, []int64{0, 1}},
+		{"in another region", opening(europe), until(4, "UK South"), 0, securesend.ErrRegion, nil},
+		{"in another region after the lease", opening(europe), until(3, "UK South"), lease, securesend.ErrEnded, nil},
 		{"backwards", opening(), fetch(1, 2, 1), 0, securesend.ErrInvalid, nil},
 		{"before the beginning", opening(), fetch(1, -1, 1), 0, securesend.ErrInvalid, nil},
 		{"no such file", opening(), fetch(2, 0, 1), 0, securesend.ErrInvalid, nil},

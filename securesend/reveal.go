@@ -235,23 +235,18 @@ func (s *Service) chunks(ctx context.Context, ref Ref, c ChunkRequest) (*ChunkRe
 	if c.To <= c.From || c.To-c.From > MaxRange || c.From < 0 {
 		return nil, fmt.Errorf("chunks %d to %d are not 1 to %d chunks: %w", c.From, c.To, MaxRange, ErrInvalid)
 	}
-	fetch := Fetch{Claim: sha(c.Claim), Auth: AuthHash(c.Auth), File: c.File, From: c.From, To: c.From}
+	// What cannot be given here must not extend the lease.
+	fetch := Fetch{Claim: sha(c.Claim), Auth: AuthHash(c.Auth), File: c.File, From: c.From, To: c.From, Until: c.To, Regions: s.regions}
+	if len(s.regions) == 0 {
+		fetch.Regions = []string{""} // no files are given here
+	}
 	now := s.now()
-	r, err := s.store.Stat(ctx, ref)
+	r, err := s.store.Extend(ctx, ref, fetch, now)
 	if err != nil {
 		return nil, err
 	}
-	// What cannot be given here must not extend the lease.
 	blobs, err := s.blobs(r.Region)
-	if same(r.Auth, fetch.Auth) && !r.State.Final() {
-		switch {
-		case err != nil:
-			return nil, err
-		case c.File < 0 || c.File >= len(r.Sizes) || c.To > Chunks(r.Sizes[c.File]):
-			return nil, fmt.Errorf("there are no chunks %d to %d of file %d: %w", c.From, c.To, c.File+1, ErrInvalid)
-		}
-	}
-	if r, err = s.store.Extend(ctx, ref, fetch, now); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	size := r.Sizes[c.File]

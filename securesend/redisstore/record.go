@@ -74,7 +74,7 @@ func (s *Store) takeCall(ref securesend.Ref, t securesend.Take, now time.Time) r
 
 // Extend implements [securesend.SecretStore].
 func (s *Store) Extend(ctx context.Context, ref securesend.Ref, f securesend.Fetch, now time.Time) (securesend.Record, error) {
-	return s.simple(ctx, "extend", s.on(extendScript, ref, "", now, f.Claim, f.Auth, f.File, f.From, f.To))
+	return s.simple(ctx, "extend", s.on(extendScript, ref, "", now, f.Claim, f.Auth, f.File, f.From, f.To, f.Until, encodeNames(f.Regions)))
 }
 
 // Ack implements [securesend.SecretStore].

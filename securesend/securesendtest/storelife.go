@@ -373,6 +373,22 @@ func extends(s *suite) {
 		_, err = s.extend(ref, bad)
 		s.is(err, securesend.ErrInvalid)
 	}
+	// What is to be read is neither noted nor allowed beyond the end, and only where the region is served.
+	for _, want := range []struct {
+		until   int64
+		regions []string
+		err     error
+	}{{4, nil, nil}, {5, nil, securesend.ErrInvalid}, {4, []string{"elsewhere", r.Region}, nil}, {4, []string{"elsewhere"}, securesend.ErrRegion}} {
+		s.now = s.now.Add(time.Second)
+		read := securesend.Fetch{Claim: f.Claim, Auth: f.Auth, File: 1, From: 1, To: 1, Until: want.until, Regions: want.regions}
+		before := s.stat(ref)
+		_, err = s.extend(ref, read)
+		s.is(err, want.err)
+		s.equal(s.stat(ref).Fetched, before.Fetched, "fetched")
+		if want.err != nil {
+			s.equal(s.stat(ref).LeaseUntil, before.LeaseUntil, "the lease")
+		}
+	}
 	f.Claim = hash("another")
 	_, err = s.extend(ref, f)
 	s.is(err, securesend.ErrOpening)

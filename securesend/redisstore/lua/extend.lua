@@ -1,4 +1,4 @@
--- claim, auth, file, from, to
+-- claim, auth, file, from, to, until, regions
 if not same(r[AUTH], ARGV[9]) then
   return unauthorized()
 elseif FINAL[effective()] then
@@ -7,8 +7,10 @@ elseif r[STATE] ~= 'opening' or not same(r[CLAIM], ARGV[8]) then
   return answer('opening')
 elseif now >= r[LEASE] then
   return answer('ended')
+elseif not served(ARGV[14]) then
+  return answer('region')
 end
-local file, from, to = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local file, from, to, last = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
 local fetched, next, chunks, n = {}, r[FETCHED]:gmatch('%d+'), nil, 0
 for c in r[CHUNKS]:gmatch('%d+') do
   if n == file then
@@ -17,7 +19,7 @@ for c in r[CHUNKS]:gmatch('%d+') do
   n = n + 1
   fetched[n] = next() or '0'
 end
-if not chunks or from < 0 or to < from or to > chunks then
+if not chunks or from < 0 or to < from or to > chunks or last > chunks then
   return answer('invalid')
 end
 extend()

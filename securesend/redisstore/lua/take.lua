@@ -1,13 +1,5 @@
 -- claim, auth, number, passphrase, '1' where the gate let this claim pass, regions.
 -- Returns the half and the inline besides.
-local function served(regions)
-  local region = unpacked(r[WHAT])[W_REGION]
-  for _, name in ipairs(regions) do
-    if name == region then
-      return true
-    end
-  end
-end
 if not same(r[AUTH], ARGV[9]) then
   return unauthorized()
 end
@@ -19,7 +11,7 @@ elseif state == 'draft' then
   return answer('draft')
 elseif state == 'opening' and not mine then
   return answer('opening')
-elseif ARGV[13] ~= '' and not served(unpacked(ARGV[13])) then
+elseif not served(ARGV[13]) then
   return answer('region')
 end
 local half, mac, passmac = secrets()
