@@ -10,7 +10,8 @@
 //
 // # Concurrency
 //
-// [Shards] and [Handed] are safe for concurrent use. Open starts no goroutine.
+// [Shards] and [Handed] are safe for concurrent use. Nothing starts a goroutine: calls of [Shards.Join] that wait at the same moment are
+// sent by one of them.
 //
 // # Errors
 //

@@ -67,6 +67,9 @@
 // order of the events of a tenant is the order in which they happened. A client that hears no answer sends a script again;
 // every script knows a call that has been there before, or does no harm the second time. New starts no goroutine.
 //
+// Except on a cluster, calls that wait at the same moment share a round trip: two are on their way at once, each with up to 16
+// calls, and a context that ends before its call is sent ends the call.
+//
 // # Errors
 //
 // The sentinels of package securesend, as [securesend.SecretStore] says, and what the client reports, besides:
