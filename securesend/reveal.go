@@ -278,10 +278,14 @@ type ChunkReader struct {
 }
 
 // Read implements [io.Reader]. It fails with [ErrEnded] where the lease ends or the send is revoked, at the latest a quarter
-// of a [Lease] later. Only [io.EOF] means that all of it was read, and notes it.
+// of a [Lease] later. That all of it was read is noted before the last bytes are handed out: who has them may acknowledge at
+// once.
 func (c *ChunkReader) Read(b []byte) (int, error) {
 	if c.off == c.end {
-		return 0, c.done()
+		if err := c.note(); err != nil {
+			return 0, err
+		}
+		return 0, io.EOF
 	}
 	if now := c.s.now(); now.Sub(c.extended) >= leaseStep {
 		if _, err := c.s.store.Extend(c.ctx, c.ref, c.fetch, now); err != nil {
@@ -307,7 +311,12 @@ func (c *ChunkReader) Read(b []byte) (int, error) {
 	c.off += int64(n)
 	switch {
 	case c.off == c.partEnd:
-		err = c.Close()
+		if err = c.Close(); err == nil && c.off == c.end {
+			err = c.note()
+		}
+		if err != nil {
+			n = 0
+		}
 	case err == io.EOF: //nolint:errorlint // the end of the stream, which is not wrapped
 		err = wrap("chunks", io.ErrUnexpectedEOF)
 	default:
@@ -316,15 +325,18 @@ func (c *ChunkReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// done notes that everything was read, once.
-func (c *ChunkReader) done() error {
-	if c.to > c.fetch.To {
-		c.fetch.To = c.to
-		if _, err := c.s.store.Extend(c.ctx, c.ref, c.fetch, c.s.now()); err != nil {
-			return wrap("chunks", err)
-		}
+// note notes that everything was read, once.
+func (c *ChunkReader) note() error {
+	if c.to == c.fetch.To {
+		return nil
 	}
-	return io.EOF
+	f := c.fetch
+	f.To = c.to
+	if _, err := c.s.store.Extend(c.ctx, c.ref, f, c.s.now()); err != nil {
+		return wrap("chunks", err)
+	}
+	c.fetch = f
+	return nil
 }
 
 // Close implements [io.Closer].
