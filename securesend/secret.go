@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"unicode"
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/cleantext"
@@ -138,15 +136,6 @@ func digits(s string) string {
 	if len(s) > 256 {
 		return ""
 	}
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case unicode.Is(unicode.Nd, r):
-			b.WriteByte(byte('0' + cleantext.Digit(r)))
-		case unicode.IsSpace(r), r == '-', unicode.Is(unicode.Cf, r), unicode.Is(unicode.Pd, r):
-		default:
-			return ""
-		}
-	}
-	return b.String()
+	typed, _, _ := cleantext.Typed(s)
+	return typed
 }

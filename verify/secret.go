@@ -178,20 +178,14 @@ func normalizeDigits(s string) (string, error) {
 	if len(s) > 256 {
 		return "", fmt.Errorf("the code is too long: %w", ErrFormat)
 	}
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case unicode.Is(unicode.Nd, r):
-			b.WriteByte(byte('0' + cleantext.Digit(r)))
-		case unicode.IsSpace(r), r == '-', unicode.Is(unicode.Cf, r), unicode.Is(unicode.Pd, r):
-		default:
-			return "", fmt.Errorf("%q is not a digit: %w", r, ErrFormat)
-		}
-	}
-	if b.Len() == 0 {
+	digits, other, ok := cleantext.Typed(s)
+	switch {
+	case !ok:
+		return "", fmt.Errorf("%q is not a digit: %w", other, ErrFormat)
+	case digits == "":
 		return "", fmt.Errorf("nothing was typed: %w", ErrFormat)
 	}
-	return b.String(), nil
+	return digits, nil
 }
 
 // normalizeWord makes two spellings of the same words equal: letters in lower case, everything else is a

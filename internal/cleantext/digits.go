@@ -1,6 +1,9 @@
 package cleantext
 
-import "unicode"
+import (
+	"strings"
+	"unicode"
+)
 
 // Digit returns the value of a decimal digit of any script, and 0 for anything else. Unicode assigns the digits of a
 // script in ascending order in runs of ten, so the value is the distance to the start of its run; only the mathematical
@@ -28,4 +31,20 @@ func Digits(s string) int {
 		}
 	}
 	return n
+}
+
+// Typed returns the decimal digits of s, of any script, as ASCII. Spaces, dashes and what nobody sees are left out. Where
+// there is anything else ok is false, and other is the first such character.
+func Typed(s string) (digits string, other rune, ok bool) {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case unicode.Is(unicode.Nd, r):
+			b.WriteByte(byte('0' + Digit(r)))
+		case unicode.IsSpace(r), r == '-', unicode.Is(unicode.Cf, r), unicode.Is(unicode.Pd, r):
+		default:
+			return "", r, false
+		}
+	}
+	return b.String(), 0, true
 }

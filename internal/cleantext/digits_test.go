@@ -35,3 +35,18 @@ func TestDigitsAreCountedInEveryScript(t *testing.T) {
 		require.Equal(t, want, cleantext.Digits(s), s)
 	}
 }
+
+func TestTypedDigitsAreReadInEveryScript(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"": "", "12 - 3\u00a0": "123", "\u0661\u0662\u0663": "123", "1\u200b2\u20133": "123"} {
+		got, _, ok := cleantext.Typed(in)
+		require.True(t, ok, "%q", in)
+		require.Equal(t, want, got, "%q", in)
+	}
+	for in, want := range map[string]rune{"12a": 'a', "1\x002": 0, "1.2": '.', "\xff": '\ufffd'} {
+		got, other, ok := cleantext.Typed(in)
+		require.False(t, ok, "%q", in)
+		require.Empty(t, got)
+		require.Equal(t, want, other, "%q", in)
+	}
+}
