@@ -60,7 +60,30 @@ func disarm(out []string, t string) []string {
 // Line is [Name] for trusted text: it drops the same characters and folds the same white space, but keeps
 // addresses as they are.
 func Line(s string, limit int) string {
+	if clean(s, limit) {
+		return s
+	}
+	return line(s, limit)
+}
+
+func line(s string, limit int) string {
 	return cut(strings.Join(strings.Fields(fold(s)), " "), limit)
+}
+
+// clean finds out at once that nothing is to be done, as with most names of a long list.
+func clean(s string, limit int) bool {
+	if limit <= 0 {
+		limit = MaxName
+	}
+	last := byte(' ')
+	for i := range len(s) {
+		b := s[i]
+		if b < ' ' || b > '~' || b == ' ' && last == ' ' || b == '?' && last == '=' {
+			return false
+		}
+		last = b
+	}
+	return len(s) <= min(limit, maxInput) && (s == "" || last != ' ')
 }
 
 // fold drops what must not be there and maps look-alikes of '.', ':', '/' and '@' to the ASCII character, so
