@@ -88,7 +88,7 @@ func (p Package[O]) isText(t *testing.T) {
 		contains(t, lite[0].SQL, "CREATE TABLE acme_"+p.Component+"_"+table+" (")
 		contains(t, post[0].SQL, `CREATE TABLE "help".mspkit_`+p.Component+"_"+table)
 	}
-	contains(t, post[0].SQL, "BYTEA")
+	contains(t, post[0].SQL, `TEXT COLLATE "C"`)
 	lacks(t, lite[0].SQL, "mspkit_")
 	lacks(t, lite[0].SQL, "{")
 	lacks(t, post[0].SQL, "AUTOINCREMENT")
