@@ -19,8 +19,8 @@
 //
 // Every response, errors included, carries the header set of [Headers]: no inline style or script, nothing
 // from elsewhere, no cache, no referrer, no frame, no index. GET and HEAD never reach a handler of another
-// method. A POST passes [http.CrossOriginProtection], a form is capped and must be urlencoded. Pages are
-// rendered into memory first: a fault in a template is a clean 500, and equal pages are equal bytes. A panic
+// method. A POST passes [http.CrossOriginProtection], a form is capped and must be urlencoded, or multipart where the
+// route takes files; these are kept in memory and no larger than the route says. Pages are rendered into memory first: a fault in a template is a clean 500, and equal pages are equal bytes. A panic
 // becomes a 500 page; what was panicked with is not logged, nor is any path, because paths carry link tokens.
 // Texts and brands are data of html/template and never markup.
 //

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -23,6 +24,9 @@ type Headers struct {
 	Connect bool
 	// Worker allows workers, also those that serve downloads, in files of the same origin.
 	Worker bool
+	// DataImages allows images that stand in the page itself (data: addresses), for pages that show what was just made
+	// and is kept nowhere. Such an image runs no script and sends nothing.
+	DataImages bool
 	// HTTPS says that the site is only ever reached by HTTPS and makes browsers remember it for a year.
 	HTTPS bool
 }
@@ -72,6 +76,9 @@ func (p prepared) apply(h http.Header) {
 func (s Headers) csp() string {
 	var b strings.Builder
 	b.WriteString("default-src 'none'; style-src 'self'; img-src 'self'")
+	if s.DataImages {
+		b.WriteString(" data:")
+	}
 	if s.Script {
 		b.WriteString("; script-src 'self'")
 	}
@@ -97,7 +104,7 @@ func (s Headers) csp() string {
 func (s Headers) validate() error {
 	var errs []error
 	for _, a := range s.FrameAncestors {
-		if a != "'self'" && !validOrigin(a) {
+		if a != "'self'" && (!validOrigin(a) || strings.HasPrefix(a, "http://")) {
 			errs = append(errs, fmt.Errorf("frame ancestor %q is not 'self' or an https origin: %w", a, mspkit.ErrInvalid))
 		}
 	}
@@ -109,12 +116,13 @@ func (s Headers) validate() error {
 	return errors.Join(errs...)
 }
 
-// validOrigin accepts "https://host", "https://host:port" and "https://*.host": nothing that could end the
-// directive or begin another.
+// validOrigin accepts "https://host", "https://host:port", "https://*.host" and, for emulators, "http://" with a loopback
+// address: nothing that could end the directive or begin another.
 func validOrigin(s string) bool {
 	host, ok := strings.CutPrefix(s, "https://")
 	if !ok {
-		return false
+		a, err := netip.ParseAddrPort(strings.TrimPrefix(s, "http://"))
+		return strings.HasPrefix(s, "http://") && err == nil && a.Addr().Zone() == "" && a.Addr().IsLoopback()
 	}
 	host = strings.TrimPrefix(host, "*.")
 	if host == "" || strings.Trim(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:") != "" {

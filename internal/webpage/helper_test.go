@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -78,6 +79,10 @@ func newSite(t *testing.T, change func(*webpage.Options)) (*webpage.Site, *bytes
 		{Name: "settings", Method: "POST", Pattern: "/settings", Kind: webpage.FormKind, Handler: show},
 		{Name: "framed", Method: "GET", Pattern: "/framed", Kind: webpage.PageKind, FrameAncestors: []string{"https://teams.microsoft.com"}, FormAction: []string{"https://login.example"}, Script: true, Connect: true, Handler: show},
 		{Name: "api", Method: "PUT", Pattern: "/api/{id}", Kind: webpage.APIKind, Handler: func(w http.ResponseWriter, r *http.Request) { site.Error(w, r, http.StatusNotFound) }},
+		{Name: "upload", Method: "POST", Pattern: "/upload", Kind: webpage.UploadKind, MaxBody: 4 << 10, MaxFile: 1 << 10, DataImages: true, Handler: func(w http.ResponseWriter, r *http.Request) {
+			u, ok := webpage.Uploaded(r, "logo")
+			_, _ = fmt.Fprintf(w, "%q %q %v %d %q %d", r.PostForm["name"], u.Name, ok, u.Size, u.Content, len(r.PostForm))
+		}},
 		{Name: "broken", Method: "GET", Pattern: "/broken", Kind: webpage.PageKind, Handler: func(w http.ResponseWriter, r *http.Request) {
 			site.Render(w, r, webpage.Page{Template: "broken", Data: "no.such.key"})
 		}},

@@ -24,6 +24,9 @@ const (
 	AssetKind
 	// APIKind serves programs, with any one method. Errors are plain text.
 	APIKind
+	// UploadKind takes a form with files (multipart/form-data) by POST and answers like a [FormKind]. Before the handler
+	// runs it is read into memory, never onto a disk: fields into Request.PostForm, files for [Uploaded].
+	UploadKind
 )
 
 // String returns the name of the kind.
@@ -37,6 +40,8 @@ func (k Kind) String() string {
 		return "asset"
 	case APIKind:
 		return "api"
+	case UploadKind:
+		return "upload"
 	}
 	return "unknown"
 }
@@ -58,12 +63,13 @@ type Route struct {
 	// Handler is required. Its response already carries the header set.
 	Handler http.HandlerFunc
 
-	// FrameAncestors, FormAction, Script, Connect and Worker loosen the header set, see [Headers].
+	// FrameAncestors, FormAction, Script, Connect, Worker and DataImages loosen the header set, see [Headers].
 	FrameAncestors []string
 	FormAction     []string
 	Script         bool
 	Connect        bool
 	Worker         bool
+	DataImages     bool
 
 	// Capability says that what allows the request stands in its path or body and never in a cookie, so
 	// that a foreign page has nothing to ride on. Then a form with "Origin: null" and without fetch
@@ -72,6 +78,9 @@ type Route struct {
 	Capability bool
 	// MaxBody limits the request body in bytes. Zero means [MaxForm].
 	MaxBody int64
+	// MaxFile limits what is kept of one file of an [UploadKind], in bytes: of a larger one nothing is, but its size is
+	// told, so that a page can say what was wrong with it. Zero means MaxBody.
+	MaxFile int64
 
 	set prepared // the header set
 }
@@ -92,7 +101,7 @@ func (r Route) SamplePath() string {
 }
 
 func (r Route) headers(https bool) Headers {
-	return Headers{FrameAncestors: r.FrameAncestors, FormAction: r.FormAction, Script: r.Script, Connect: r.Connect, Worker: r.Worker, HTTPS: https}
+	return Headers{FrameAncestors: r.FrameAncestors, FormAction: r.FormAction, Script: r.Script, Connect: r.Connect, Worker: r.Worker, DataImages: r.DataImages, HTTPS: https}
 }
 
 func (r Route) validate() error {
@@ -112,9 +121,9 @@ func (r Route) validate() error {
 		if !safe {
 			fault("a %s has the method GET, not %q", r.Kind, r.Method)
 		}
-	case FormKind:
+	case FormKind, UploadKind:
 		if r.Method != http.MethodPost {
-			fault("a form has the method POST, not %q", r.Method)
+			fault("the kind %s has the method POST, not %q", r.Kind, r.Method)
 		}
 	case APIKind:
 		if r.Method == "" || r.Method == http.MethodHead || r.Method != strings.ToUpper(r.Method) {
@@ -128,6 +137,9 @@ func (r Route) validate() error {
 	}
 	if r.MaxBody < 0 {
 		fault("a body of %d bytes is not a limit", r.MaxBody)
+	}
+	if r.MaxFile < 0 || (r.MaxFile > 0 && r.Kind != UploadKind) {
+		fault("a file of %d bytes is not a limit of a route of the kind %s", r.MaxFile, r.Kind)
 	}
 	if err := r.headers(false).validate(); err != nil {
 		errs = append(errs, fmt.Errorf("webpage: route %q: %w", r.Name, err))

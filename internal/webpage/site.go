@@ -229,11 +229,17 @@ func (s *Site) serve(route *Route, w http.ResponseWriter, r *http.Request) {
 		}
 		r.Body = http.MaxBytesReader(inner, r.Body, limit)
 	}
-	if route.Kind == FormKind {
-		if status := parseForm(r); status != 0 {
-			s.Error(w, r, status)
-			return
-		}
+	status := 0
+	switch route.Kind {
+	case FormKind:
+		status = parseForm(r)
+	case UploadKind:
+		r, status = parseUpload(r, route)
+	default: // the handler reads the body, if there is one
+	}
+	if status != 0 {
+		s.Error(w, r, status)
+		return
 	}
 	route.Handler(w, r)
 }

@@ -56,8 +56,8 @@ func TestLooserHeadersAreWritten(t *testing.T) {
 	require.Equal(t, "same-origin", h.Get("Cross-Origin-Opener-Policy"))
 	require.Equal(t, "same-origin", h.Get("Cross-Origin-Resource-Policy"))
 	require.Empty(t, h.Get("Strict-Transport-Security"))
-	webpage.Headers{FrameAncestors: []string{"'self'", "https://a.example"}, FormAction: []string{"https://b.example"}, Script: true, Connect: true, Worker: true, HTTPS: true}.Apply(h)
-	require.Equal(t, "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; worker-src 'self'; form-action 'self' https://b.example; base-uri 'none'; frame-ancestors 'self' https://a.example", h.Get("Content-Security-Policy"))
+	webpage.Headers{FrameAncestors: []string{"'self'", "https://a.example"}, FormAction: []string{"https://b.example"}, Script: true, Connect: true, Worker: true, DataImages: true, HTTPS: true}.Apply(h)
+	require.Equal(t, "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; worker-src 'self'; form-action 'self' https://b.example; base-uri 'none'; frame-ancestors 'self' https://a.example", h.Get("Content-Security-Policy"))
 	require.Empty(t, h.Get("X-Frame-Options"))
 	require.Equal(t, "max-age=31536000", h.Get("Strict-Transport-Security"))
 }
@@ -300,7 +300,9 @@ func TestNewReportsEveryFault(t *testing.T) {
 		{"no kind", with(func(r *webpage.Route) { r.Kind = 0 }), webpage.Options{}, "it has no kind"},
 		{"no handler", with(func(r *webpage.Route) { r.Handler = nil }), webpage.Options{}, "it has no handler"},
 		{"page by POST", with(func(r *webpage.Route) { r.Method = "POST" }), webpage.Options{}, `a page has the method GET, not "POST"`},
-		{"form by GET", with(func(r *webpage.Route) { r.Kind = webpage.FormKind }), webpage.Options{}, `a form has the method POST, not "GET"`},
+		{"form by GET", with(func(r *webpage.Route) { r.Kind = webpage.FormKind }), webpage.Options{}, `the kind form has the method POST, not "GET"`},
+		{"upload by GET", with(func(r *webpage.Route) { r.Kind = webpage.UploadKind }), webpage.Options{}, `the kind upload has the method POST, not "GET"`},
+		{"file of a page", with(func(r *webpage.Route) { r.MaxFile = 1 }), webpage.Options{}, "a file of 1 bytes is not a limit of a route of the kind page"},
 		{"subtree", with(func(r *webpage.Route) { r.Pattern = "/a/" }), webpage.Options{}, "must begin with a slash and not end in one"},
 		{"host", with(func(r *webpage.Route) { r.Pattern = "h.example/a" }), webpage.Options{}, "must begin with a slash"},
 		{"bad wildcard", with(func(r *webpage.Route) { r.Pattern = "/{a" }), webpage.Options{}, "webpage: pattern"},
@@ -308,6 +310,9 @@ func TestNewReportsEveryFault(t *testing.T) {
 		{"frame by any", with(func(r *webpage.Route) { r.FrameAncestors = []string{"*"} }), webpage.Options{}, `frame ancestor "*"`},
 		{"frame injection", with(func(r *webpage.Route) { r.FrameAncestors = []string{"https://a; script-src *"} }), webpage.Options{}, "frame ancestor"},
 		{"form action", with(func(r *webpage.Route) { r.FormAction = []string{"http://a.example"} }), webpage.Options{}, "form action"},
+		{"form action to a plain address", with(func(r *webpage.Route) { r.FormAction = []string{"http://192.0.2.1:80"} }), webpage.Options{}, "form action"},
+		{"form action that goes on", with(func(r *webpage.Route) { r.FormAction = []string{"http://127.0.0.1:80 *"} }), webpage.Options{}, "form action"},
+		{"plain frame", with(func(r *webpage.Route) { r.FrameAncestors = []string{"http://127.0.0.1:80"} }), webpage.Options{}, "frame ancestor"},
 		{"twice", []webpage.Route{r, r}, webpage.Options{}, "the name is taken"},
 		{"prefix", nil, webpage.Options{Prefix: "/a/"}, `prefix "/a/"`},
 		{"brand", nil, webpage.Options{Brand: mspkit.Brand{Name: "x", Color: "red"}}, `colour "red"`},

@@ -21,7 +21,18 @@ type T interface {
 	Context() context.Context
 }
 
-const urlencoded = "application/x-www-form-urlencoded"
+const (
+	urlencoded = "application/x-www-form-urlencoded"
+	multipart  = "multipart/form-data; boundary=x"
+)
+
+// form returns the type of the forms that a route takes, and a field of it.
+func form(route webpage.Route, value string) (contentType, body string) {
+	if route.Kind == webpage.UploadKind {
+		return multipart, "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n" + value + "\r\n--x--\r\n"
+	}
+	return urlencoded, "a=" + value
+}
 
 // Run walks routes, which h serves below prefix ("" where it serves them at the root): each by its own method,
 // by HEAD, by methods that it does not have, from a foreign page, with a wrong body and with one that is too
@@ -40,7 +51,7 @@ func Run(t T, h http.Handler, prefix string, https bool, routes []webpage.Route)
 			c.foreign()
 			c.tooLarge()
 		}
-		if route.Kind == webpage.FormKind {
+		if route.Kind == webpage.FormKind || route.Kind == webpage.UploadKind {
 			c.wrongType()
 		}
 	}
@@ -96,7 +107,7 @@ func (c checker) headers(w *httptest.ResponseRecorder) {
 	}
 	CheckHeaders(c, h, webpage.Headers{
 		FrameAncestors: c.route.FrameAncestors, FormAction: c.route.FormAction,
-		Script: c.route.Script, Connect: c.route.Connect, Worker: c.route.Worker, HTTPS: c.https,
+		Script: c.route.Script, Connect: c.route.Connect, Worker: c.route.Worker, DataImages: c.route.DataImages, HTTPS: c.https,
 	})
 	if n, err := strconv.Atoi(h.Get("Content-Length")); err == nil && w.Body.Len() > 0 && n != w.Body.Len() {
 		c.Errorf("Content-Length %d, body has %d bytes", n, w.Body.Len())
@@ -105,7 +116,8 @@ func (c checker) headers(w *httptest.ResponseRecorder) {
 
 func (c checker) own() {
 	c.Helper()
-	w := c.do(c.route.Method, http.Header{"Content-Type": {urlencoded}}, "")
+	contentType, _ := form(c.route, "")
+	w := c.do(c.route.Method, http.Header{"Content-Type": {contentType}}, "")
 	c.headers(w)
 	if c.route.Method == http.MethodGet {
 		head := c.do(http.MethodHead, nil, "")
@@ -141,19 +153,20 @@ func (c checker) wrongMethods(routes []webpage.Route) {
 
 func (c checker) foreign() {
 	c.Helper()
+	contentType, body := form(c.route, "b")
 	for _, h := range []http.Header{
 		{"Sec-Fetch-Site": {"cross-site"}},
 		{"Sec-Fetch-Site": {"same-site"}},
 		{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"null"}},
 		{"Origin": {"https://attacker.example"}},
 	} {
-		h.Set("Content-Type", urlencoded)
-		w := c.do(c.route.Method, h, "a=b")
+		h.Set("Content-Type", contentType)
+		w := c.do(c.route.Method, h, body)
 		c.status(w, http.StatusForbidden)
 		c.headers(w)
 	}
 	if !c.route.Capability {
-		c.status(c.do(c.route.Method, http.Header{"Content-Type": {urlencoded}, "Origin": {"null"}}, "a=b"), http.StatusForbidden)
+		c.status(c.do(c.route.Method, http.Header{"Content-Type": {contentType}, "Origin": {"null"}}, body), http.StatusForbidden)
 	}
 }
 
@@ -163,18 +176,24 @@ func (c checker) tooLarge() {
 	if limit == 0 {
 		limit = webpage.MaxForm
 	}
-	if c.route.Kind != webpage.FormKind || limit > 1<<20 {
+	if (c.route.Kind != webpage.FormKind && c.route.Kind != webpage.UploadKind) || limit > 64<<20 {
 		return // other handlers read the body themselves, and meet the limit there
 	}
-	w := c.do(c.route.Method, http.Header{"Content-Type": {urlencoded}}, "a="+strings.Repeat("x", int(limit)))
+	contentType, body := form(c.route, strings.Repeat("x", int(limit)))
+	w := c.do(c.route.Method, http.Header{"Content-Type": {contentType}}, body)
 	c.status(w, http.StatusRequestEntityTooLarge)
 	c.headers(w)
 }
 
 func (c checker) wrongType() {
 	c.Helper()
-	for _, ct := range []string{"", "text/plain", "application/json", "multipart/form-data; boundary=x", ";"} {
-		w := c.do(c.route.Method, http.Header{"Content-Type": {ct}}, "a=b")
+	_, body := form(c.route, "b")
+	other := multipart
+	if c.route.Kind == webpage.UploadKind {
+		other = urlencoded
+	}
+	for _, ct := range []string{"", "text/plain", "application/json", other, "multipart/form-data", "multipart/mixed; boundary=x", ";"} {
+		w := c.do(c.route.Method, http.Header{"Content-Type": {ct}}, body)
 		c.status(w, http.StatusUnsupportedMediaType)
 		c.headers(w)
 	}
