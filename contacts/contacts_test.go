@@ -2,7 +2,10 @@ package contacts_test
 
 import (
 	"fmt"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/mspkit/mspkit/contacts"
 )
@@ -19,4 +22,16 @@ func ExampleContact() {
 	// Output:
 	// +12025550143 first seen: true
 	// dana@contoso.example first seen: false
+}
+
+// "ſ" and the Kelvin sign fold to "s" and "k", and an address with one of them is somebody else's.
+func TestALookAlikeAddressIsAnother(t *testing.T) {
+	t.Parallel()
+	c := contacts.Contact{Emails: []contacts.Address{{Value: "sales.desk@contoso.example"}, {Value: "jörg@contoso.example"}}}
+	for address, want := range map[string]bool{
+		"Sales.DESK@contoso.example": true, "jörg@Contoso.example": true,
+		"ſales.desk@contoso.example": false, "sales.des\u212a@contoso.example": false, "": false, "sales.desk@contoso.example.": false,
+	} {
+		require.Equal(t, want, c.HasEmail(address), "%q", address)
+	}
 }
