@@ -1,0 +1,33 @@
+package sqlstore_test
+
+import (
+	"database/sql"
+	"testing"
+
+	"github.com/mspkit/mspkit/entra/sqlstore"
+	"github.com/mspkit/mspkit/internal/sqlx"
+	"github.com/mspkit/mspkit/internal/sqlx/sqlxtest"
+)
+
+func TestThePackageExportsWhatEveryStoreDoes(t *testing.T) {
+	t.Parallel()
+	sqlxtest.Run(t, sqlxtest.Package[sqlstore.Options]{
+		Component: "entra", Tables: []string{"connections", "states", "tokens"},
+		Sums: map[sqlx.Dialect][]string{
+			sqlx.SQLite: {
+				"e3de42e49b824df05cdef9980d16e5f12612e28376375d2ff6a7751506275597",
+			},
+			sqlx.Postgres: {
+				"64b2470fb768bd58dea4644c6fdcd12d7f1197e8a21e1f2d98324a275024d84e",
+			},
+		},
+		Options: func(prefix, schema string) *sqlstore.Options {
+			return &sqlstore.Options{Prefix: prefix, Schema: schema}
+		},
+		New: func(db *sql.DB, d sqlstore.Dialect, o *sqlstore.Options) error {
+			_, err := sqlstore.New(db, d, o)
+			return err
+		},
+		Migrate: sqlstore.Migrate, Migrations: sqlstore.Migrations,
+	})
+}
