@@ -18,13 +18,31 @@ import (
 	"github.com/mspkit/mspkit/internal/langtag"
 )
 
+// What [Data] may hold.
 const (
-	maxAction = 160
-	maxLink   = 2048
+	// MaxLines is how many lines a notification has at most.
+	MaxLines   = 20
+	maxAction  = 160
+	maxHeading = 120
+	maxLine    = 500
+	maxLink    = 2048
 )
 
-// Data is what a mail says. Names, company, technician, ticket and action may come from people: they are
-// cleaned and cut, and what is empty is left out of the sentence.
+// Data is what a mail says. Names, company, technician, ticket, action, role, heading and lines may come from people:
+// they are cleaned, so that none becomes a link or markup, and cut, and what is empty is left out of the sentence. Each
+// template uses what it needs and ignores the rest:
+//
+//	template                required                     shown where given
+//	VerificationCode        Code, Expires                Name, Company, Technician, Ticket, Action
+//	VerificationLink        Link, Expires                Name, Company, Technician, Ticket, Action
+//	TechnicianLink          Link, Expires                Name, Company, Technician, Ticket, Action
+//	SecurityNotice          Change, At                   Name, Company, Technician, Ticket, Left
+//	OptIn                   Link, Expires, Consent       Name, Company, Technician, Number
+//	SecureData              Link                         Name, Company, Technician, Ticket, Expires
+//	PortalInvitation        Link, Expires                Name, Company, Technician
+//	TechnicianInvitation    Link, Expires                Name, Technician, Role
+//	PasswordReset           Link, Expires, Account       Name, Company
+//	Notification            Heading, Lines               Name, Company, Ticket, Link, At
 type Data struct {
 	// Tenant chooses the tenant's own templates. Empty means the shared ones.
 	Tenant mspkit.TenantID
@@ -40,22 +58,42 @@ type Data struct {
 	Ticket string
 	// Action says in the recipient's words what the verification is for, such as "reset your password".
 	Action string
-	// Link is an absolute https address (http on loopback only). Required by the link templates.
+	// Link is an absolute https address (http on loopback only), shown once in text and HTML.
 	Link mspkit.Redacted[string]
 	// Code is 4 to 12 digits, shown in groups. Required by the code template.
 	Code mspkit.Redacted[string]
-	// Expires is how long link or code are valid from now. Required with them; shown in whole minutes, at least 1.
+	// Expires is how long link or code are valid from now, shown in whole minutes, at least 1; in the mails with long-lived
+	// links from 2 hours on in whole hours and from 2 days on in whole days, rounded down.
 	Expires time.Duration
 	// Change is what a notice tells: one of [Changes]. At is when it happened, shown in UTC, and Left how many recovery
-	// codes are left. The first two are required by the notice template.
+	// codes are left.
 	Change string
 	At     time.Time
 	Left   int
+	// Consent is what the opt-in letter asks for: one of [Consents]. Number is the telephone number that it concerns, of
+	// which only the last two digits are shown.
+	Consent string
+	Number  string
+	// Account is whose password is reset: one of [Accounts].
+	Account string
+	// Role is what an invited technician will be, as the MSP calls it.
+	Role string
+	// Heading and Lines are what a notification says: a few words for the subject, without a code, and 1 to [MaxLines] lines.
+	Heading string
+	Lines   []string
 }
 
 // Changes returns what a notice can tell of: that an authenticator app was "enrolled" or "removed", that there are new
 // recovery codes ("recovery-renewed"), and that one was used ("recovery-used").
 func Changes() []string { return []string{"enrolled", "removed", "recovery-renewed", "recovery-used"} }
+
+// Consents returns what an opt-in letter can ask for: to write text messages ("sms"), to write in the company's chat
+// ("chat"), or both ("sms-chat").
+func Consents() []string { return []string{"sms", "chat", "sms-chat"} }
+
+// Accounts returns whose password can be reset: that of an end user's account in the customer portal ("portal"), or of a
+// technician's in the helpdesk ("technician").
+func Accounts() []string { return []string{"portal", "technician"} }
 
 // view is what templates see.
 type view struct {
@@ -63,8 +101,12 @@ type view struct {
 	Name, Company, Technician, Ticket, Action string
 	Link, Code                                string
 	Minutes                                   int
+	Count                                     int // of Unit, 0 where no time is given
+	Unit                                      string
 	Change, Time                              string
 	Left                                      int
+	Consent, Number, Account, Role, Heading   string
+	Lines                                     []string
 	Locale, Dir                               string
 }
 
@@ -88,7 +130,7 @@ func (d Data) view(name, locale string) (view, error) {
 			Color: d.Brand.Color,
 		},
 		Name: cleantext.Name(d.Name, 0), Company: cleantext.Name(d.Company, 0), Technician: cleantext.Name(d.Technician, 0),
-		Ticket: cleantext.Name(d.Ticket, 0), Action: cleantext.Name(d.Action, maxAction),
+		Ticket: cleantext.Name(d.Ticket, 0), Action: cleantext.Name(d.Action, maxAction), Role: cleantext.Name(d.Role, 0),
 		Minutes: max(1, int(d.Expires/time.Minute)),
 		Locale:  locale, Dir: direction(locale),
 	}
@@ -99,27 +141,101 @@ func (d Data) view(name, locale string) (view, error) {
 		v.Brand.Color = defaultColor
 	}
 	v.Brand.OnColor = onColor(v.Brand.Color)
-	if d.Expires <= 0 && required[name] != "Time" {
+	s := specs[name]
+	if d.Expires < 0 || d.Expires == 0 && s.expires {
 		fail("no time is given after which link or code expire")
 	}
-	switch required[name] {
+	v.Count, v.Unit = span(d.Expires)
+	switch s.shows {
 	case "Link":
 		v.Link = d.Link.Reveal()
 		if err := validLink(v.Link); err != nil {
 			errs = append(errs, err)
 		}
 	case "Time":
-		v.Change, v.Time, v.Left = d.Change, d.At.UTC().Format("2006-01-02 15:04 MST"), d.Left
-		if !slices.Contains(Changes(), d.Change) || d.At.IsZero() || d.Left < 0 {
-			fail("a notice needs a known change and the time when it happened")
+		v.Left = d.Left
+		if v.Time = timeText(d.At); v.Time == "" || d.Left < 0 {
+			fail("a notice needs the time when it happened")
 		}
 	case "Code":
 		v.Code = groupCode(d.Code.Reveal())
 		if v.Code == "" {
 			fail("a code must have 4 to 12 digits")
 		}
+	case "Lines":
+		errs = append(errs, v.notify(d))
+	}
+	if c := s.choice; c != nil {
+		if !slices.Contains(c.all(), *c.in(&d)) {
+			fail(c.field + " must be one of " + strings.Join(c.all(), ", "))
+		}
+		v.Change, v.Consent, v.Account = d.Change, d.Consent, d.Account
+		if c.field == "Consent" {
+			v.Number = lastDigits(d.Number)
+		}
 	}
 	return v, errors.Join(errs...)
+}
+
+// notify sets what a notification says.
+func (v *view) notify(d Data) error {
+	var errs []error
+	if v.Heading = cleantext.Name(d.Heading, maxHeading); v.Heading == "" {
+		errs = append(errs, fmt.Errorf("mail: a notification needs a heading: %w", mspkit.ErrInvalid))
+	}
+	if len(d.Lines) > MaxLines {
+		errs = append(errs, fmt.Errorf("mail: a notification has %d lines, at most %d are allowed: %w", len(d.Lines), MaxLines, mspkit.ErrInvalid))
+		d.Lines = d.Lines[:MaxLines]
+	}
+	for _, l := range d.Lines {
+		if l = cleantext.Name(l, maxLine); l != "" {
+			v.Lines = append(v.Lines, l)
+		}
+	}
+	if len(v.Lines) == 0 {
+		errs = append(errs, fmt.Errorf("mail: a notification needs a line: %w", mspkit.ErrInvalid))
+	}
+	if v.Link = d.Link.Reveal(); v.Link != "" {
+		errs = append(errs, validLink(v.Link))
+	}
+	v.Time = timeText(d.At)
+	return errors.Join(errs...)
+}
+
+// timeText returns t in UTC, or "" for none.
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04 MST")
+}
+
+// span returns d in the unit that people would say it in, rounded down so that nothing is promised for too long.
+func span(d time.Duration) (int, string) {
+	const day = 24 * time.Hour
+	switch {
+	case d <= 0:
+		return 0, ""
+	case d >= 2*day:
+		return int(d / day), "day"
+	case d >= 2*time.Hour:
+		return int(d / time.Hour), "hour"
+	}
+	return max(1, int(d/time.Minute)), "minute"
+}
+
+// lastDigits returns the last two digits of a telephone number, or "" where these would be most of it.
+func lastDigits(number string) string {
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, number)
+	if len(digits) < 6 {
+		return ""
+	}
+	return digits[len(digits)-2:]
 }
 
 // validLink accepts what a mail client turns into exactly this link. The error never repeats it.

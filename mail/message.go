@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime"
 	netmail "net/mail"
 	"strings"
 	"time"
@@ -23,6 +24,12 @@ const (
 	MaxText    = 256 << 10
 	MaxHTML    = 512 << 10
 	MaxKey     = 256
+
+	MaxFiles    = 20
+	MaxFileName = 255
+	MaxFileSize = 150 << 20 // all files of a message together; a mailer may take less
+
+	maxType = 256 // the media type of a file with its parameters
 )
 
 // Mailer sends one message to one person. Send returns when the next mail server (or the vendor's API) has
@@ -39,6 +46,9 @@ type Receipt struct {
 	ID string
 	// At is when the message was taken over.
 	At time.Time
+	// Via is whose mailer sent it, and Fallback why it was not the tenant's own, or empty. Both are set by a [Router] only.
+	Via      Route
+	Fallback Reason
 }
 
 // Address is one mailbox. It prints as "[address]".
@@ -123,9 +133,65 @@ type Message struct {
 	// Key is unique for the mail and the same when it is sent again after [ErrTemporary] or [ErrAmbiguous], so
 	// that a repeat can be recognised. Empty means that repeats cannot be told apart.
 	Key string
+	// Files go with the message. Optional, and rarely right: a link that opens once tells who has read it, an attachment does
+	// not. A mailer that cannot take them returns [ErrRejected].
+	Files []File
 	// Kind names what mail this is, in logs and for routing: usually the template's name. 1 to 64 of a-z, 0-9
 	// and '-', or empty.
 	Kind string
+}
+
+// File is an attachment. It prints as "[file]".
+type File struct {
+	// Name is what it is called, without a path. Required.
+	Name string
+	// Type is a media type such as "application/pdf". Required.
+	Type string
+	Data []byte
+	// ContentID makes it a picture within the HTML, which names it as "cid:" and this. 1 to 64 of letters, digits, '-', '_'
+	// and '.'; empty is an attachment.
+	ContentID string
+}
+
+// Format prints "[file]" for every verb.
+func (f File) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "[file]") }
+
+// LogValue makes slog print "[file]".
+func (f File) LogValue() slog.Value { return slog.StringValue("[file]") }
+
+// Validate reports why f cannot be sent.
+func (f File) Validate() error {
+	switch {
+	case f.Name == "" || f.Name == "." || f.Name == ".." || strings.ContainsAny(f.Name, `/\`):
+		return fmt.Errorf("mail: a file has no name, or one with a path: %w", mspkit.ErrInvalid)
+	case len(f.ContentID) > 64 || strings.Trim(f.ContentID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "":
+		return fmt.Errorf("mail: the content id of a file must be at most 64 of letters, digits, '-', '_' and '.': %w", mspkit.ErrInvalid)
+	}
+	if err := errors.Join(validHeader("file name", f.Name, MaxFileName), validHeader("file type", f.Type, maxType)); err != nil {
+		return err
+	}
+	if t, _, err := mime.ParseMediaType(f.Type); err != nil || !strings.Contains(t, "/") || strings.HasPrefix(t, "multipart/") {
+		return fmt.Errorf("mail: the type of a file is no media type such as application/pdf: %w", mspkit.ErrInvalid)
+	}
+	return nil
+}
+
+func validFiles(files []File) error {
+	var errs []error
+	total, ids := 0, map[string]bool{}
+	for _, f := range files {
+		errs = append(errs, f.Validate())
+		total += len(f.Data)
+		id := strings.ToLower(f.ContentID) // some programs that show mail do not tell them apart
+		if id != "" && ids[id] {
+			errs = append(errs, fmt.Errorf("mail: two files have the same content id: %w", mspkit.ErrInvalid))
+		}
+		ids[id] = true
+	}
+	if len(files) > MaxFiles || total > MaxFileSize {
+		errs = append(errs, fmt.Errorf("mail: %d files of %d bytes, at most %d of %d bytes together are allowed: %w", len(files), total, MaxFiles, MaxFileSize, mspkit.ErrInvalid))
+	}
+	return errors.Join(errs...)
 }
 
 // Validate reports everything that is wrong with m, without repeating any of it.
@@ -171,10 +237,17 @@ func (m *Message) Validate() error {
 	if err := validHeader("key", m.Key, MaxKey); err != nil {
 		errs = append(errs, err)
 	}
-	if len(m.Kind) > 64 || strings.Trim(m.Kind, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+	if err := validFiles(m.Files); err != nil {
+		errs = append(errs, err)
+	}
+	if !validKind(m.Kind) {
 		errs = append(errs, fmt.Errorf("mail: kind must be at most 64 of a-z, 0-9 and '-': %w", mspkit.ErrInvalid))
 	}
 	return errors.Join(errs...)
+}
+
+func validKind(s string) bool {
+	return len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // validHeader refuses what could end a header early or hide in it.

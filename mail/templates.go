@@ -14,29 +14,12 @@ import (
 	"strings"
 	"sync"
 	"text/template"
-	"time"
 
 	"github.com/mspkit/mspkit"
 )
 
 //go:embed templates
 var defaults embed.FS
-
-// The templates. Each is three files, <locale>/<name>.subject.txt, <name>.text.txt and <name>.html, around
-// which layout.html is laid.
-const (
-	// VerificationCode carries a code that the recipient reads to the helpdesk that they called.
-	VerificationCode = "verification-code"
-	// VerificationLink carries a link to a page on which the recipient types the number that the technician says.
-	VerificationLink = "verification-link"
-	// TechnicianLink carries a link to a page on which the recipient makes sure who the technician is.
-	TechnicianLink = "technician-link"
-	// SecurityNotice tells the recipient of a change to what they verify with. It has neither code nor link.
-	SecurityNotice = "security-notice"
-)
-
-// required maps each template to the one placeholder that text and HTML must show, and that no subject may.
-var required = map[string]string{VerificationCode: "Code", VerificationLink: "Link", TechnicianLink: "Link", SecurityNotice: "Time"}
 
 // The parts of a template, by the end of the file name.
 const (
@@ -55,7 +38,8 @@ type TemplateOptions struct {
 	Override fs.FS
 	// Tenants does the same for one tenant each, on top of Override.
 	Tenants map[mspkit.TenantID]fs.FS
-	// Fallback is the locale when neither the asked one nor its parents exist. Empty means "en".
+	// Fallback is the locale when neither the asked one nor its parents exist. Empty means "en". It must have the mails of
+	// package verify (codes, links and notices); others that it lacks are sent in English.
 	Fallback string
 }
 
@@ -122,8 +106,8 @@ func NewTemplates(o *TemplateOptions) (*Templates, error) {
 		t.tenants[id] = l
 		errs = append(errs, t.load(l, fmt.Sprintf("tenant %q", id), fsys))
 	}
-	for name := range required {
-		if _, ok := t.base.mails[t.fallback+"/"+name]; !ok {
+	for _, name := range names {
+		if _, ok := t.base.mails[t.fallback+"/"+name]; !ok && specs[name].verify {
 			errs = append(errs, fmt.Errorf("%w: fallback locale %q has no template %q: add it or choose another fallback", ErrTemplate, t.fallback, name))
 		}
 	}
@@ -207,16 +191,16 @@ func (t *Templates) load(l *layer, source string, fsys fs.FS) error {
 			own = true
 			if p.text, err = parseText(stem+textPart, s, bodyFields); err != nil {
 				fail(stem+textPart, "%v", err)
-			} else if !shows(p.text.Tree, required[m.name]) {
-				fail(stem+textPart, "does not show {{.%s}}: the mail would be useless without it, add it", required[m.name])
+			} else if !showsAll(p.text.Tree, m.name) {
+				fail(stem+textPart, "does not show %s: the mail would be useless without it, add it", mustShow(m.name))
 			}
 		}
 		if s, ok := files[stem+htmlPart]; ok {
 			own = true
 			if p.html, err = parseHTML(stem+htmlPart, s, bodyFields); err != nil {
 				fail(stem+htmlPart, "%v", err)
-			} else if !shows(p.html.Tree, required[m.name]) {
-				fail(stem+htmlPart, "does not show {{.%s}}: the mail would be useless without it, add it", required[m.name])
+			} else if !showsAll(p.html.Tree, m.name) {
+				fail(stem+htmlPart, "does not show %s: the mail would be useless without it, add it", mustShow(m.name))
 			}
 		}
 		for part, missing := range map[string]bool{subjectPart: p.subject == nil, textPart: p.text == nil, htmlPart: p.html == nil} {
@@ -255,40 +239,18 @@ func unknownFile(p string) string {
 		return "is not in a folder named after a locale such as \"en\" or \"de-AT\": move or remove it"
 	}
 	for _, part := range []string{subjectPart, textPart, htmlPart} {
-		if name, ok := strings.CutSuffix(file, part); ok && required[name] != "" {
+		if name, ok := strings.CutSuffix(file, part); ok && slices.Contains(names, name) {
 			return ""
 		}
 	}
 	return "is not a known template: use <name>.subject.txt, <name>.text.txt or <name>.html with one of " +
-		VerificationCode + ", " + VerificationLink + ", " + TechnicianLink + ", " + SecurityNotice
+		strings.Join(names, ", ")
 }
 
-// trial renders p with everything that Data can hold and with as little as it may hold: the placeholder must be
-// there both times, so that it does not hang on a condition.
+// trial renders p with everything that Data can hold and with as little as it may hold, and with each of its choices: the
+// placeholder must be there every time, so that it does not hang on a condition.
 func trial(name string, p parts, layout *htmltemplate.Template) error {
-	full := Data{
-		Brand: mspkit.Brand{Name: "Sample IT", Color: "#123456", Phone: "+1 555 0100", Site: "https://it.sample.example"},
-		Name:  "Sample Person", Company: "Sample Company", Technician: "Sample Technician", Ticket: "4711", Action: "sample action",
-		Expires: 5 * time.Minute,
-	}
-	least := Data{Brand: mspkit.Brand{Name: "Sample IT"}, Expires: time.Minute}
-	trials := []Data{full, least}
-	if required[name] == "Time" {
-		trials = nil
-		for _, what := range Changes() {
-			for _, d := range []Data{full, least} {
-				d.Change, d.At, d.Left = what, time.Unix(1e9, 0), 7
-				trials = append(trials, d)
-			}
-		}
-	}
-	for _, d := range trials {
-		switch required[name] {
-		case "Code":
-			d.Code = mspkit.Redact("123456")
-		case "Link":
-			d.Link = mspkit.Redact("https://verify.sample.example/v/abc?a=1&b=2#xyz")
-		}
+	for _, d := range trials(name) {
 		v, err := d.view(name, p.locale)
 		if err != nil {
 			return err
@@ -297,14 +259,22 @@ func trial(name string, p parts, layout *htmltemplate.Template) error {
 		if err != nil {
 			return err
 		}
-		want := v.Code + v.Link + v.Time // two of them are empty
-		switch {
-		case strings.TrimSpace(subject) == "":
+		if strings.TrimSpace(subject) == "" {
 			return errors.New("the subject is empty")
-		case !strings.Contains(text, want):
-			return fmt.Errorf("the text shows {{.%s}} only sometimes: move it out of the condition", required[name])
-		case !strings.Contains(html.UnescapeString(body), want):
-			return fmt.Errorf("the HTML shows {{.%s}} only sometimes, or changed: move it out of the condition", required[name])
+		}
+		body = html.UnescapeString(body)
+		for field, values := range map[string][]string{"Code": {v.Code}, "Link": {v.Link}, "Time": {v.Time}, "Lines": v.Lines} {
+			if field == "Time" && specs[name].shows != field {
+				continue // a notification may leave it out
+			}
+			for _, want := range values { // those that the mail does not have are empty
+				switch {
+				case !strings.Contains(text, want):
+					return fmt.Errorf("the text shows {{.%s}} only sometimes: move it out of the condition", field)
+				case !strings.Contains(body, want):
+					return fmt.Errorf("the HTML shows {{.%s}} only sometimes, or changed: move it out of the condition", field)
+				}
+			}
 		}
 	}
 	return nil
@@ -313,8 +283,8 @@ func trial(name string, p parts, layout *htmltemplate.Template) error {
 // Render returns the mail name for one person, in the best locale there is: for "de-AT" that is de-AT, then
 // de, then the fallback. It validates and cleans d. The error matches [ErrTemplate] or [mspkit.ErrInvalid].
 func (t *Templates) Render(name, locale string, d Data) (subject, text, html string, err error) {
-	if required[name] == "" {
-		return "", "", "", fmt.Errorf("%w: there is no template %q", ErrTemplate, name)
+	if !slices.Contains(names, name) {
+		return "", "", "", unknownTemplate(name)
 	}
 	p, layout := t.find(d.Tenant, name, locale)
 	v, err := d.view(name, p.locale)
@@ -322,6 +292,10 @@ func (t *Templates) Render(name, locale string, d Data) (subject, text, html str
 		return "", "", "", err
 	}
 	return p.render(layout, v)
+}
+
+func unknownTemplate(name string) error {
+	return fmt.Errorf("%w: there is no template %q, there are %s", ErrTemplate, name, strings.Join(names, ", "))
 }
 
 // Locales returns the locales in which name exists for tenant, sorted.
@@ -347,7 +321,7 @@ func (t *Templates) find(tenant mspkit.TenantID, name, locale string) (parts, *h
 	if own != nil {
 		layout = own.layoutOr(t.base)
 	}
-	for _, l := range append(localeChain(locale), t.fallback) {
+	for _, l := range append(localeChain(locale), t.fallback, "en") {
 		if own != nil {
 			if p, ok := own.mails[l+"/"+name]; ok {
 				return p, layout
@@ -357,7 +331,7 @@ func (t *Templates) find(tenant mspkit.TenantID, name, locale string) (parts, *h
 			return p, layout
 		}
 	}
-	return t.base.mails[t.fallback+"/"+name], layout // checked at start
+	return t.base.mails["en/"+name], layout // which is built in
 }
 
 func (p parts) render(layout *htmltemplate.Template, v view) (subject, text, html string, err error) {

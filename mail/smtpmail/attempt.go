@@ -1,6 +1,7 @@
 package smtpmail
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	netmail "net/mail"
@@ -125,6 +126,14 @@ func (m *Mailer) build(from mail.Address, msg *mail.Message, id string) *gomail.
 	g.SetBodyString(gomail.TypeTextPlain, msg.Text)
 	if msg.HTML != "" {
 		g.AddAlternativeString(gomail.TypeTextHTML, msg.HTML)
+	}
+	for _, f := range msg.Files {
+		opts := []gomail.FileOption{gomail.WithFileContentType(gomail.ContentType(f.Type))}
+		if f.ContentID != "" {
+			g.EmbedReadSeeker(f.Name, bytes.NewReader(f.Data), append(opts, gomail.WithFileContentID(f.ContentID))...)
+			continue
+		}
+		g.AttachReadSeeker(f.Name, bytes.NewReader(f.Data), opts...)
 	}
 	return g
 }
