@@ -155,15 +155,16 @@ func (s *Store) List(ctx context.Context, ref securesend.Ref) ([]securesend.Part
 	if err := ref.Validate(); err != nil {
 		return nil, wrap("list", err)
 	}
-	var out []securesend.PartInfo
 	folder := s.folder(ref)
-	err := s.each(ctx, folder, func(o *blob.ListObject) {
+	objects, err := s.objects(ctx, folder)
+	if err != nil {
+		return nil, wrap("list", err)
+	}
+	var out []securesend.PartInfo
+	for _, o := range objects {
 		if file, n, ok := parse(strings.TrimPrefix(o.Key, folder)); ok {
 			out = append(out, securesend.PartInfo{File: file, N: n, Size: o.Size})
 		}
-	})
-	if err != nil {
-		return nil, wrap("list", err)
 	}
 	slices.SortFunc(out, func(x, y securesend.PartInfo) int {
 		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.N, y.N))
@@ -171,18 +172,34 @@ func (s *Store) List(ctx context.Context, ref securesend.Ref) ([]securesend.Part
 	return out, nil
 }
 
-// each calls f with every object of a folder.
-func (s *Store) each(ctx context.Context, folder string, f func(*blob.ListObject)) error {
-	it := s.bucket.List(&blob.ListOptions{Prefix: folder})
-	for {
+// listings is how often a listing begins, at most.
+const listings = 10
+
+// objects returns every object of a folder. A bucket in a folder of files ends its listing with NotFound where a file, a
+// temporary one of an upload perhaps, vanishes between the moment it finds its name and the one it looks at it; such a
+// listing begins again. A bucket that does not exist says the same, and goes on saying it.
+func (s *Store) objects(ctx context.Context, folder string) (out []*blob.ListObject, err error) {
+	for range listings {
+		out, err = s.listing(ctx, folder)
+		if gcerrors.Code(err) != gcerrors.NotFound || ctx.Err() != nil {
+			break
+		}
+	}
+	return out, err
+}
+
+// listing lists a folder once. Where it fails it returns nothing: half a listing is none.
+func (s *Store) listing(ctx context.Context, folder string) ([]*blob.ListObject, error) {
+	var out []*blob.ListObject
+	for it := s.bucket.List(&blob.ListOptions{Prefix: folder}); ; {
 		o, err := it.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return out, nil
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		f(o)
+		out = append(out, o)
 	}
 }
 
@@ -195,8 +212,8 @@ func (s *Store) Delete(ctx context.Context, ref securesend.Ref) error {
 	if err := ref.Validate(); err != nil {
 		return wrap("delete", err)
 	}
-	var keys []string
-	if err := s.each(ctx, s.folder(ref), func(o *blob.ListObject) { keys = append(keys, o.Key) }); err != nil {
+	objects, err := s.objects(ctx, s.folder(ref))
+	if err != nil {
 		return wrap("delete", err)
 	}
 	todo, errs := make(chan string), make([]error, deleters)
@@ -210,8 +227,8 @@ func (s *Store) Delete(ctx context.Context, ref securesend.Ref) error {
 			}
 		})
 	}
-	for _, key := range keys {
-		todo <- key
+	for _, o := range objects {
+		todo <- o.Key
 	}
 	close(todo)
 	done.Wait()

@@ -2,7 +2,7 @@
 // such as verify/smschannel/twilio, and [Teams] to the MSP's bot.
 //
 //	text, err := sendvia.Text(client, &sendvia.TextOptions{Canonical: sms.Canonical}) // of a smschannel.Channel
-//	mail, err := sendvia.Mail(mailer, nil)
+//	mail, err := sendvia.Mail(mailer, &sendvia.MailOptions{Templates: templates}) // or nil, for the words of the settings
 //	teams, err := sendvia.Teams(bot)
 //	svc, err := securesend.New(store, ring, base, settings, &securesend.Options{
 //		Senders: map[string]securesend.Sender{"sms": text, "email": mail, "teams": teams},

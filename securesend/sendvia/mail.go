@@ -23,6 +23,10 @@ type MailOptions struct {
 	From mail.Address
 	// ReplyTo is where answers go. Optional.
 	ReplyTo mail.Address
+	// Templates write the mails that bring a link to content, as [mail.SecureData], instead of the words of
+	// securesend.Settings: HTML and text are then the tenant's own files where there are some. Requests and codes keep the
+	// words of the settings. Optional.
+	Templates *mail.Templates
 }
 
 // Mails is a [securesend.Sender] of e-mail.
@@ -53,23 +57,36 @@ func Mail(m mail.Mailer, o *MailOptions) (*Mails, error) {
 	return out, nil
 }
 
-// kinds of mail, for a mailer that routes by them.
-const (
-	kindLink    = "secure-data"
-	kindRequest = "secure-request"
-	kindCode    = "secure-code"
-)
-
 // Send implements [securesend.Sender]. The HTML says what the text says, with the link as a button.
 func (s *Mails) Send(ctx context.Context, m securesend.Message) error {
-	kind := kindLink
+	kind := mail.SecureData
 	switch {
 	case m.Code.Reveal() != "":
-		kind = kindCode
+		kind = mail.KindSecureCode
 	case m.Request:
-		kind = kindRequest
+		kind = mail.KindSecureRequest
 	}
+	subject, text, html, err := s.write(m, kind)
+	if err != nil {
+		return fail(err)
+	}
+	msg := &mail.Message{
+		Tenant: m.Ref.Tenant, From: s.o.From, ReplyTo: s.o.ReplyTo, To: mail.Address{Email: m.To},
+		Subject: subject, Text: text, HTML: html, Key: m.Key, Kind: kind,
+	}
+	if err := msg.Validate(); err != nil {
+		return fail(mspkit.ErrInvalid) // which may repeat what is in it
+	}
+	_, err = s.mailer.Send(ctx, msg)
+	return fail(err)
+}
+
+// write returns the mail for m.
+func (s *Mails) write(m securesend.Message, kind string) (subject, text, body string, err error) {
 	text, link := m.Text.Reveal(), m.Link.Reveal()
+	if s.o.Templates != nil && kind == mail.SecureData && link != "" {
+		return s.o.Templates.Render(kind, m.Locale, mail.Data{Tenant: m.Ref.Tenant, Brand: m.Brand, Technician: m.Technician, Link: m.Link})
+	}
 	lead, after := text, ""
 	if link != "" {
 		lead, after, _ = strings.Cut(text, link)
@@ -79,22 +96,11 @@ func (s *Mails) Send(ctx context.Context, m securesend.Message) error {
 		color = "#1f5fbf"
 	}
 	var html bytes.Buffer
-	err := mailTemplate.Execute(&html, map[string]any{
+	err = mailTemplate.Execute(&html, map[string]any{
 		"Locale": m.Locale, "Subject": m.Subject, "Brand": m.Brand, "Color": color, "Lead": strings.TrimRight(strings.TrimSpace(lead), ":"),
 		"After": strings.TrimSpace(after), "Link": link, "Open": button(m.Locale, m.Request),
 	})
-	if err != nil {
-		return fail(err)
-	}
-	msg := &mail.Message{
-		Tenant: m.Ref.Tenant, From: s.o.From, ReplyTo: s.o.ReplyTo, To: mail.Address{Email: m.To},
-		Subject: m.Subject, Text: text, HTML: html.String(), Key: m.Key, Kind: kind,
-	}
-	if err := msg.Validate(); err != nil {
-		return fail(mspkit.ErrInvalid) // which may repeat what is in it
-	}
-	_, err = s.mailer.Send(ctx, msg)
-	return fail(err)
+	return m.Subject, text, html.String(), err
 }
 
 // button is what the button says.

@@ -26,6 +26,8 @@ var reasons = []struct {
 }{
 	{mail.ErrRejected, "the mail server refused the recipient or the message"},
 	{mail.ErrAuth, "the mail server refused our credentials or sender, an administrator must look at it"},
+	{mail.ErrNotSetUp, "no mailer is set up for this client, an administrator must do that"},
+	{mail.ErrTemplate, "the mail template cannot be used, an administrator must look at it"},
 	{mail.ErrAmbiguous, "it is not known whether the mail was sent"},
 	{mail.ErrTemporary, "the mail server could not take the mail now"},
 	{teamsapp.ErrNotInstalled, "the app is not installed in Teams for this person"},

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -110,6 +112,56 @@ func TestAMailHasTheLinkInItsTextAndAButton(t *testing.T) {
 	require.Equal(t, "secure-code", s.got.Kind)
 	require.NotContains(t, s.got.HTML, "<a ")
 	require.Contains(t, s.got.HTML, "123456")
+}
+
+func TestTemplatesWriteTheMailsThatBringContent(t *testing.T) {
+	t.Parallel()
+	templates, err := mail.NewTemplates(&mail.TemplateOptions{Tenants: map[mspkit.TenantID]fs.FS{
+		"contoso": fstest.MapFS{"de/secure-data.subject.txt": {Data: []byte("Sicheres von {{.Brand.Name}}")}},
+	}})
+	require.NoError(t, err)
+	s := &mails{}
+	v, err := sendvia.Mail(s, &sendvia.MailOptions{Templates: templates})
+	require.NoError(t, err)
+	m := message("dana@contoso.example")
+	m.Locale, m.Brand.Name = "de-AT", "Contoso IT"
+	require.NoError(t, v.Send(t.Context(), m))
+	require.Equal(t, "Sicheres von Contoso IT", s.got.Subject, "the tenant's own")
+	require.Contains(t, s.got.Text, "Jane schickt Ihnen etwas")
+	require.Contains(t, s.got.Text, "\n"+link+"\n")
+	require.Equal(t, 1, strings.Count(s.got.HTML, `href="`+link+`"`))
+	require.Equal(t, mail.SecureData, s.got.Kind)
+
+	m.Request = true
+	require.NoError(t, v.Send(t.Context(), m))
+	require.Contains(t, s.got.HTML, "Sicher antworten", "a request keeps the tenant's words")
+	require.Equal(t, m.Subject, s.got.Subject)
+
+	m.Request, m.Link = false, mspkit.Redact("http://contoso.example/x")
+	s.got = nil
+	require.EqualError(t, v.Send(t.Context(), m), "sendvia: the message cannot be written for this address")
+	require.Nil(t, s.got)
+}
+
+func TestARouterKnowsEveryKindOfMail(t *testing.T) {
+	t.Parallel()
+	s := &mails{}
+	router, err := mail.NewRouter(nil, mail.TenantMailersFunc(func(context.Context, mspkit.TenantID) (mail.Mailer, error) { return s, nil }), nil)
+	require.NoError(t, err)
+	v, err := sendvia.Mail(router, nil)
+	require.NoError(t, err)
+	m := message("dana@contoso.example")
+	require.NoError(t, v.Send(t.Context(), m))
+	m.Request = true
+	require.NoError(t, v.Send(t.Context(), m))
+	m.Code = mspkit.Redact("123456")
+	require.NoError(t, v.Send(t.Context(), m))
+
+	router, err = mail.NewRouter(s, nil, nil)
+	require.NoError(t, err)
+	v, err = sendvia.Mail(router, nil)
+	require.NoError(t, err)
+	require.EqualError(t, v.Send(t.Context(), m), "sendvia: no mailer is set up for this client, an administrator must do that")
 }
 
 func TestACardGoesToPeopleOfTheTenantOnly(t *testing.T) {

@@ -99,7 +99,7 @@ func (s *Store) Events(ctx context.Context, q securesend.EventQuery) ([]securese
 	text, values := s.q.events, make([]any, 1, len(q.Skip)+2)
 	values[0] = last
 	if len(q.Skip) > 0 {
-		text += ` AND tenant NOT IN (` + marks(len(q.Skip)) + `)`
+		text += ` AND tenant NOT IN (` + sqlx.Repeat("?", len(q.Skip)) + `)`
 		for _, t := range q.Skip {
 			values = append(values, string(t))
 		}
@@ -144,7 +144,7 @@ func (s *Store) AckEvents(ctx context.Context, ids []string) error {
 			for i, id := range part {
 				values[i] = id
 			}
-			text := s.db.SQL(`DELETE FROM {t}securesend_events WHERE id IN (` + marks(len(part)) + `)`)
+			text := s.db.SQL(`DELETE FROM {t}securesend_events WHERE id IN (` + sqlx.Repeat("?", len(part)) + `)`)
 			if _, err := tx.ExecContext(ctx, text, values...); err != nil {
 				return err
 			}

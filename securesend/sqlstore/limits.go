@@ -40,7 +40,7 @@ func (s *Store) refused(ctx context.Context, limits []securesend.Limit, now time
 	for i, l := range limits {
 		values[i] = l.Key
 	}
-	rows, err := s.db.QueryContext(ctx, s.db.SQL(s.q.limits+`(`+marks(len(limits))+`)`), values...)
+	rows, err := s.db.QueryContext(ctx, s.db.SQL(s.q.limits+`(`+sqlx.Repeat("?", len(limits))+`)`), values...)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func newStatements(db *sqlx.DB) *statements {
 			RETURNING counted, ends_at`),
 	}
 	insert := `INSERT INTO ` + records + ` (` + names + `, sweep_at, half, content, revision) `
-	given := marks(len(fixed)+len(changing)+3) + `, 1`
+	given := sqlx.Repeat("?", len(fixed)+len(changing)+3) + `, 1`
 	s.put = update{plain: db.SQL(insert + `VALUES (` + given + `) ON CONFLICT (tenant, id) DO NOTHING RETURNING ` + nothing)}
 	if db.Dialect() == sqlx.Postgres {
 		s.put.emitting = db.SQL(locked + `u AS (` + insert + `SELECT ` + given + ` FROM l ON CONFLICT (tenant, id) DO NOTHING RETURNING ` +
@@ -109,5 +109,3 @@ func changes(db *sqlx.DB, set, returns string) update {
 	}
 	return u
 }
-
-func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }

@@ -86,7 +86,7 @@ func (s *Store) Dead(ctx context.Context, regions []string, limit int) ([]secure
 	for _, r := range regions {
 		values = append(values, r)
 	}
-	text := s.q.dead + ` AND region IN (` + marks(len(regions)) + `) ORDER BY ended_at, id LIMIT ?`
+	text := s.q.dead + ` AND region IN (` + sqlx.Repeat("?", len(regions)) + `) ORDER BY ended_at, id LIMIT ?`
 	rows, err := s.db.QueryContext(ctx, s.db.SQL(text), append(values, limit)...)
 	if err != nil {
 		return nil, wrap("dead", err)

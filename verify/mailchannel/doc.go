@@ -28,6 +28,7 @@
 //	errors.Is           permanent   meaning
 //	mail.ErrRejected    yes         the server refuses this recipient or message
 //	mail.ErrAuth        yes         an administrator must look at credentials or sender
+//	mail.ErrNotSetUp    yes         neither this client nor the platform has a mailer for it
 //	mail.ErrTemplate    yes         a template is unusable
 //	mspkit.ErrInvalid   yes         the mail cannot be built from what it should say
 //	mail.ErrTemporary   no          nothing was sent, try again

@@ -183,6 +183,7 @@ var failures = []struct {
 }{
 	{mail.ErrRejected, "the mail server refused the recipient or the message", true},
 	{mail.ErrAuth, "the mail server refused our credentials or sender, an administrator must look at it", true},
+	{mail.ErrNotSetUp, "no mailer is set up for this client, an administrator must do that", true},
 	{mail.ErrTemplate, "the mail template cannot be used, an administrator must look at it", true},
 	{mail.ErrAmbiguous, "it is not known whether the mail was sent", false},
 	{mail.ErrTemporary, "the mail server could not take the mail now", false},

@@ -198,6 +198,7 @@ func TestMailErrorsBecomeReasonsWithoutAddresses(t *testing.T) {
 		"temporary": {mail.ErrTemporary, "could not take the mail now", false},
 		"ambiguous": {mail.ErrAmbiguous, "not known whether", false},
 		"auth":      {mail.ErrAuth, "administrator", true},
+		"no mailer": {mail.ErrNotSetUp, "no mailer is set up", true},
 		"deadline":  {context.DeadlineExceeded, "in time", false},
 		"cancelled": {context.Canceled, "cancelled", false},
 		"unknown":   {errors.New("dana@contoso.example is odd"), "could not be sent", false},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -25,7 +24,7 @@ func (s *Store) Events(ctx context.Context, q verify.EventQuery) ([]verify.Event
 	}
 	text, args := unacked, make([]any, 0, len(q.Skip)+1)
 	if len(q.Skip) > 0 {
-		text += ` AND tenant NOT IN (` + marks(len(q.Skip)) + `)`
+		text += ` AND tenant NOT IN (` + sqlx.Repeat("?", len(q.Skip)) + `)`
 		for _, t := range q.Skip {
 			args = append(args, t)
 		}
@@ -49,7 +48,7 @@ func (s *Store) Ack(ctx context.Context, ids []string) error {
 			for i, id := range part {
 				args[i] = id
 			}
-			text := s.db.SQL(`UPDATE {t}verify_events SET acked = 1 WHERE acked = 0 AND id IN (` + marks(len(part)) + `)`)
+			text := s.db.SQL(`UPDATE {t}verify_events SET acked = 1 WHERE acked = 0 AND id IN (` + sqlx.Repeat("?", len(part)) + `)`)
 			if _, err := tx.ExecContext(ctx, text, args...); err != nil {
 				return err
 			}
@@ -57,8 +56,6 @@ func (s *Store) Ack(ctx context.Context, ids []string) error {
 		return nil
 	}))
 }
-
-func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
 
 func (s *Store) emit(ctx context.Context, tx *sqlx.Tx, e verify.Event) error {
 	_, err := tx.ExecContext(ctx, s.q.event, e.ID, e.Kind, sqlx.Micros(e.At), e.Tenant, e.Challenge, e.Verifies, e.Subject, e.Action,

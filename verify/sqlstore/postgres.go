@@ -21,7 +21,7 @@ type calls struct{ begin, sent, attempt, finish, redeem string }
 
 func newCalls(db *sqlx.DB) calls {
 	call := func(columns, function string, n int) string {
-		return db.SQL(`SELECT ` + columns + ` FROM {t}` + function + `(` + marks(n) + `) c`)
+		return db.SQL(`SELECT ` + columns + ` FROM {t}` + function + `(` + sqlx.Repeat("?", n) + `) c`)
 	}
 	const decided = columns + `, c.verdict, c.failures, c.frozen_until`
 	return calls{
