@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/jwks"
 )
 
 const (
@@ -45,7 +47,7 @@ type authenticator struct {
 	audiences []string
 	issuer    string
 	o         Options
-	keys      *keySet
+	keys      *jwks.Set
 }
 
 // caller is who sent an activity: the Bot Service, proven by a token, or an emulator on this machine.
@@ -66,7 +68,7 @@ func newAuthenticator(app App, o Options) (*authenticator, error) {
 		errs = append(errs, fmt.Errorf("an audience is empty: %w", mspkit.ErrInvalid))
 	}
 	errs = append(errs, o.Cloud.checkHosts())
-	keys, err := newKeySet(&o)
+	keys, err := jwks.New(o.Cloud.Metadata, &jwks.Options{HTTPClient: o.HTTPClient, Logger: o.Logger, Now: o.Now})
 	a.keys = keys
 	return a, errors.Join(append(errs, err)...)
 }
@@ -124,17 +126,17 @@ func (a *authenticator) token(ctx context.Context, token string) (caller, error)
 	case c.NotBefore != nil && now.Add(skew).Before(c.NotBefore.Time()):
 		return caller{}, unauthorized("not valid yet")
 	}
-	key, ok, err := a.keys.find(ctx, jws.Signatures[0].Protected.KeyID)
+	key, ok, err := a.keys.Find(ctx, jws.Signatures[0].Protected.KeyID)
 	switch {
 	case err != nil:
 		return caller{}, err
 	case !ok:
 		return caller{}, unauthorized("unknown key")
 	}
-	if _, err := jws.Verify(key.public); err != nil {
+	if _, err := jws.Verify(key.Public); err != nil {
 		return caller{}, unauthorized("wrong signature")
 	}
-	return caller{serviceURL: c.ServiceURL, endorsements: key.endorsements}, nil
+	return caller{serviceURL: c.ServiceURL, endorsements: key.Endorsements}, nil
 }
 
 func (a *authenticator) ours(audience string) bool {
@@ -200,4 +202,10 @@ func fromEmulator(r *http.Request) bool {
 		}
 	}
 	return true
+}
+
+// loopbackAddr reports whether a request's RemoteAddr is a loopback address.
+func loopbackAddr(remote string) bool {
+	ap, err := netip.ParseAddrPort(remote)
+	return err == nil && ap.Addr().Unmap().IsLoopback()
 }

@@ -15,7 +15,26 @@
 // single-tenant, tokens come from the bot's home tenant, and the app is installed in each customer's Teams. Bots of
 // the old multi-tenant type work too ([App.MultiTenant]).
 //
+// # The app of an MSP
+//
+// [NewPackage] makes what Teams calls an app package of a [Brand]: each MSP has its own, with its name and logo, before
+// the same bot. The host keeps [Package.Published] and gives it the next time, so that the version rises only with the
+// content, and uploads [Package.Zip] (teamsapp/graphteams does it by Graph, teamsapp/brandpage is the page for it).
+//
+//	p, err := teamsapp.NewPackage(brand, &teamsapp.PackageOptions{Previous: last})
+//	for _, f := range teamsapp.Faults(err) {
+//		form.Mark(f.Field, f.Reason)
+//	}
+//
+// The colour icon has the logo in its middle: on the accent colour if it can be seen there, on the logo's own ground if it
+// has one, over the whole square if it is a photograph, and of a wide logo only the symbol beside the name. The outline
+// icon is the logo's shape in white. [Package.Warnings] say where that may not be what was meant.
+//
 // # Security
+//
+// A logo is a foreign file: its size in bytes and pixels and the number of its passes are known before it is decoded, a
+// decoder that panics is an error, and what moves or can carry script is refused. Texts of a package hold no character that
+// turns or hides others, and its links are https.
 //
 // An activity is believed only with a token that Azure Bot Service signed for this bot and this service URL
 // (https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-authentication): RS256, issuer,
@@ -31,7 +50,8 @@
 //
 // # Concurrency
 //
-// A [Bot] is safe for concurrent use and starts no goroutine. Any number of instances share one [Store]: each turn is
+// [NewPackage] keeps nothing and can be called from anywhere, but needs memory for the decoded logo. A [Bot] is safe for
+// concurrent use and starts no goroutine. Any number of instances share one [Store]: each turn is
 // handled once, whichever instance gets it and however often it is delivered. Requests to Teams are paced to its limits
 // in each process, so that with n instances [Options.TenantRate] should be 30/n.
 //
@@ -54,5 +74,5 @@
 //	ErrRefused            refused for another reason
 //	ErrProtocol           the answer is not understood; it may have been done
 //	ErrNotFound           a store has no such record
-//	mspkit.ErrInvalid     an option, a card or an id cannot be used
+//	mspkit.ErrInvalid     an option, a card, an id or a brand cannot be used; [Faults] lists what is wrong with a brand
 package teamsapp

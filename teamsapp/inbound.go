@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/jwks"
 )
 
 const (
@@ -113,7 +114,7 @@ func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case ok:
 		b.log.WarnContext(r.Context(), "teamsapp: an activity was refused", slog.Int("status", refused.status), slog.String("reason", refused.reason))
-	case errors.Is(err, errNoKeys), r.Context().Err() != nil:
+	case errors.Is(err, jwks.ErrUnknown), r.Context().Err() != nil:
 		refused = &refusal{status: http.StatusServiceUnavailable}
 		b.log.ErrorContext(r.Context(), "teamsapp: an activity could not be judged", slog.Any("error", err))
 	default:

@@ -30,25 +30,30 @@ func (b *Bot) key(tenant mspkit.TenantID, u User) Key {
 // reference returns what is known of u; an unknown person is the zero reference. One that does not open (a key that is
 // gone, a record that was moved) counts as unknown, because it can be learned again.
 func (b *Bot) reference(ctx context.Context, tenant mspkit.TenantID, u User) (reference, error) {
-	var ref reference
 	k := b.key(tenant, u)
 	r, err := b.store.Load(ctx, k)
 	if errors.Is(err, ErrNotFound) {
-		return ref, nil
+		return reference{}, nil
 	}
 	if err != nil {
-		return ref, fmt.Errorf("load the conversation: %w", err)
+		return reference{}, fmt.Errorf("load the conversation: %w", err)
 	}
+	return b.open(ctx, k, r), nil
+}
+
+// open returns what the record of k holds, the zero reference where it does not open. What r says of its key does not count.
+func (b *Bot) open(ctx context.Context, k Key, r Record) reference {
+	var ref reference
 	plain, err := b.refs.Open(r.Sealed, place(k)...)
 	if err == nil {
 		err = json.Unmarshal(plain, &ref)
 	}
 	if err != nil {
 		b.log.WarnContext(ctx, "teamsapp: a conversation reference does not open and is learned again", slog.Any("error", err))
-		return reference{}, nil
+		return reference{}
 	}
 	ref.Removed = r.Removed
-	return ref, nil
+	return ref
 }
 
 func (b *Bot) saveReference(ctx context.Context, tenant mspkit.TenantID, u User, ref reference) error {

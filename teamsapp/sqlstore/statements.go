@@ -1,8 +1,6 @@
 package sqlstore
 
 import (
-	"strings"
-
 	"github.com/mspkit/mspkit/internal/sqlx"
 )
 
@@ -51,14 +49,12 @@ func newStatements(db *sqlx.DB) *statements {
 		// Takes each key that is free and waits for others who are taking it. On PostgreSQL a row that is left as it is
 		// stays locked all the same, so that its reply can be read.
 		q.claim[n] = db.SQL(`INSERT INTO {t}teamsapp_claims AS c (name, owner, expires_at, lease_until) VALUES ` +
-			repeated("(?, ?, ?, ?)", n) + `
+			sqlx.Repeat("(?, ?, ?, ?)", n) + `
 			ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at,
 				lease_until = excluded.lease_until, reply = NULL
 			WHERE c.expires_at <= ? OR (c.reply IS NULL AND c.lease_until <= ?)`)
-		q.replies[n] = db.SQL(`SELECT name, reply FROM {t}teamsapp_claims WHERE name IN (` + repeated("?", n) + `)
+		q.replies[n] = db.SQL(`SELECT name, reply FROM {t}teamsapp_claims WHERE name IN (` + sqlx.Repeat("?", n) + `)
 			AND reply IS NOT NULL`)
 	}
 	return q
 }
-
-func repeated(s string, n int) string { return strings.TrimSuffix(strings.Repeat(s+", ", n), ", ") }
