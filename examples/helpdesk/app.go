@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,8 +21,11 @@ import (
 	"github.com/mspkit/mspkit/mail"
 	"github.com/mspkit/mspkit/mail/mailtest"
 	"github.com/mspkit/mspkit/mail/smtpmail"
+	"github.com/mspkit/mspkit/psa/psatest"
+	"github.com/mspkit/mspkit/psa/ticketlog"
 	"github.com/mspkit/mspkit/securesend"
 	"github.com/mspkit/mspkit/teamsapp"
+	"github.com/mspkit/mspkit/teamsapp/graphteams"
 	"github.com/mspkit/mspkit/verify"
 	"github.com/mspkit/mspkit/verify/mailchannel"
 	"github.com/mspkit/mspkit/verify/smschannel"
@@ -45,10 +49,15 @@ type config struct {
 	twilioToken           mspkit.Redacted[string]
 	twilioURL             string // empty: the real one
 
+	tickets    ticketSystem
+	fake       *psatest.Server // of the self-test, which outlives a restart
+	podOrigins []string        // who may show the compact view in a frame
+
 	botID, botTenant, botCloud string
 	botSecret                  mspkit.Redacted[string]
-	teams                      *playedTeams // of the self-test, which outlives a restart
-	beside                     *app         // the self-test's first instance, for the one beside it
+	teams                      *playedTeams  // of the self-test, which outlives a restart
+	office                     *playedOffice // of the self-test, which outlives a restart
+	beside                     *app          // the self-test's first instance, for the one beside it
 
 	publicURL                            string
 	demoEmail, demoPhone, demoTeams      string
@@ -65,6 +74,8 @@ func configFromEnv(env func(string) string) (config, error) {
 		publicURL: strings.TrimRight(env("MSPKIT_PUBLIC_URL"), "/"), demoEmail: env("MSPKIT_DEMO_EMAIL"), demoPhone: env("MSPKIT_DEMO_PHONE"),
 	}
 	var errs []error
+	origins, err := podOrigins(env("MSPKIT_POD_ORIGINS"))
+	c.podOrigins, errs = origins, append(errs, err)
 	if p := env("MSPKIT_SMTP_PORT"); p != "" {
 		n, err := strconv.Atoi(p)
 		if err != nil || n < 1 || n > 65535 {
@@ -136,21 +147,33 @@ func (c config) describe() string {
 
 // app is the host: it owns the database, the keys and the servers, and hands them to the packages.
 type app struct {
-	cfg     config
-	verify  *verify.Service
-	pages   *verifypage.Pages
-	sends   *securesend.Service
-	rules   *sendRules
-	noter   *noter
-	mux     *http.ServeMux // everything, for this machine
-	outside *http.ServeMux // the callers' pages, the bot and the status callbacks
-	bot     *teamsapp.Bot
-	people  []person
-	who     map[mspkit.TenantID]string // the address of each client's page "Is this call real?"
-	mailbox *mailtest.Server           // nil where mails go to a real server
-	phone   *twiliotest.Server         // nil where text messages go to Twilio
-	teams   *playedTeams               // nil where cards go to Microsoft
-	closers []func() error
+	cfg       config
+	verify    *verify.Service
+	pages     *verifypage.Pages
+	sends     *securesend.Service
+	rules     *sendRules
+	desk      *ticketDesk
+	sentBy    *sentBy
+	ticketlog *ticketlog.Log
+	mux       *http.ServeMux // everything, for this machine
+	outside   *http.ServeMux // the callers' pages, the bot and the status callbacks
+	bot       *teamsapp.Bot
+	pod       *pod
+	office    *office
+	teamsDesk *teamsDesk
+	reach     graphteams.Bot // writes to people in Teams, and installs the app where it is missing
+	mailer    mail.Mailer    // chooses by which mailbox a mail goes
+	people    []person
+	clients   map[mspkit.TenantID]string // the companies that the helpdesk serves, by tenant
+	who       map[mspkit.TenantID]string // the address of each client's page "Is this call real?"
+	mailbox   *mailtest.Server           // nil where mails go to a real server
+	phone     *twiliotest.Server         // nil where text messages go to Twilio
+	teams     *playedTeams               // nil where cards go to Microsoft
+	closers   []func() error
+
+	background sync.WaitGroup  // what was begun on a page and goes on
+	ended      context.Context //nolint:containedctx // the end of the program
+	end        context.CancelFunc
 
 	mu       sync.Mutex
 	offset   time.Duration // how far the demo clock is ahead
@@ -166,6 +189,7 @@ type arrival struct {
 
 func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	a := &app{cfg: cfg, mux: http.NewServeMux(), outside: http.NewServeMux(), calls: map[string]verify.Call{}}
+	a.ended, a.end = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -185,10 +209,19 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.people = people(time.Now(), cfg)
-	a.noter, a.rules = newNoter(a.now), newSendRules()
+	a.clients = maps.Clone(demoClients)
+	if cfg.tickets.real {
+		a.clients = map[mspkit.TenantID]string{realClient: "Client"}
+	}
+	a.sentBy, a.rules = newSentBy(), newSendRules(a.clients)
 	if b := cfg.beside; b != nil { // one ticket system, one set of rules and one time for both
-		a.noter, a.rules, a.offset = b.noter, b.rules, time.Until(b.now())
+		a.sentBy, a.rules, a.offset, a.cfg.fake = b.sentBy, b.rules, time.Until(b.now()), b.desk.fake
+	}
+	if err := a.openTickets(ctx, ring, stores); err != nil {
+		return nil, err
+	}
+	if err := a.openOffice(ring, stores); err != nil {
+		return nil, err
 	}
 	var by ways
 	email, err := a.mailChannel(&by)
@@ -198,15 +231,15 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if err := a.textChannel(&by); err != nil {
 		return nil, err
 	}
-	teams, err := a.teamsChannel(ring, stores.conversations)
+	teams, err := a.teamsChannel(ring, stores)
 	if err != nil {
 		return nil, err
 	}
-	by.teams = a.bot
+	by.teams = a.reach
 	base := or(cfg.publicURL, cfg.url) + "/verify"
 	a.verify, err = verify.New(stores.verify, ring, base, a.settings, &verify.Options{
 		Channels:  map[string]verify.Channel{"teams": teams, "email": email, "sms": by.sms},
-		Recorder:  &recorder{noter: a.noter, person: a.person},
+		Recorder:  a.ticketlog.Verify(),
 		Authorize: a.authorize,
 		Lookup:    a.lookup,
 		Now:       a.now,
@@ -220,11 +253,16 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 		return nil, err
 	}
 	a.who = map[mspkit.TenantID]string{}
-	for tenant := range clients {
+	for tenant := range a.clients {
 		a.who[tenant] = a.pages.PublicURL(tenant)
 	}
 	a.handle("/verify/", http.StripPrefix("/verify", a.pages))
-	if err := errors.Join(a.statusCallbacks(), a.serveTeams(), a.openSends(ring, stores.sends, by)); err != nil {
+	connect, err := a.office.consent.Handler(connectPath)
+	if err != nil {
+		return nil, err
+	}
+	a.mux.Handle(connectPath+"/", connect)
+	if err := errors.Join(a.statusCallbacks(), a.serveTeams(), a.openSends(ring, stores.sends, by), a.openPod(ring)); err != nil {
 		return nil, err
 	}
 	portal, err := a.portal()
@@ -236,6 +274,8 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 }
 
 func (a *app) close() error {
+	a.end()
+	a.background.Wait()
 	var errs []error
 	for _, c := range slices.Backward(a.closers) {
 		errs = append(errs, c())
@@ -311,12 +351,15 @@ func (a *app) mailChannel(by *ways) (verify.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	by.mailer = mailer
+	if by.mailer, err = a.router(mailer); err != nil {
+		return nil, err
+	}
+	a.mailer = by.mailer
 	templates, err := mail.NewTemplates(nil)
 	if err != nil {
 		return nil, err
 	}
-	return mailchannel.New(mailer, templates, nil)
+	return mailchannel.New(by.mailer, templates, nil)
 }
 
 const demoAccount = "ACdeadbeefdeadbeefdeadbeefdeadbeef"
@@ -376,7 +419,7 @@ var brand = mspkit.Brand{Name: "Northwind IT", Color: "#0b6e4f", Phone: "+1 202 
 
 // settings are the same for both clients here; a real host reads them per tenant.
 func (a *app) settings(_ context.Context, tenant mspkit.TenantID) (verify.Settings, error) {
-	if _, ok := clients[tenant]; !ok {
+	if _, ok := a.clients[tenant]; !ok {
 		return verify.Settings{}, fmt.Errorf("there is no client with this id: %w", verify.ErrNotFound)
 	}
 	return verify.Settings{
@@ -465,11 +508,12 @@ func (a *app) messages(p person) []arrival {
 	for _, address := range p.addresses() {
 		mine[strings.ToLower(strings.ReplaceAll(address, " ", ""))] = true
 	}
-	var out []arrival
-	for _, m := range slices.Backward(a.arrivals) {
+	out := a.office.fake.sent(mine)
+	for _, m := range a.arrivals {
 		if mine[strings.ToLower(m.to)] {
 			out = append(out, m)
 		}
 	}
+	slices.SortStableFunc(out, func(x, y arrival) int { return y.at.Compare(x.at) })
 	return out
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/contacts"
-	"github.com/mspkit/mspkit/psa"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -37,8 +34,8 @@ func technicianByID(id string) (technician, bool) {
 	return technicians[i], true
 }
 
-// clients are the companies that the helpdesk serves; each is a tenant.
-var clients = map[mspkit.TenantID]string{"contoso": "Contoso", "fabrikam": "Fabrikam"}
+// demoClients are the companies that the helpdesk serves in the demonstration; each is a tenant.
+var demoClients = map[mspkit.TenantID]string{"contoso": "Contoso", "fabrikam": "Fabrikam"}
 
 // person is a contact with the ticket that is open for them.
 type person struct {
@@ -89,7 +86,7 @@ func people(now time.Time, cfg config) []person {
 		}, Hint: "The person attackers like to be: she is listed, so a second technician must approve, and that is the team lead.", Ticket: mspkit.Ticket{System: "psa", ID: "5121"}, About: "Lost her authenticator while travelling", Teams: fabrikamEntra + "/c3a8f614-6e2b-4d97-8f01-b2d5e4a7c604"},
 	}
 	for i := range ps {
-		ps[i].Company, ps[i].Enabled, ps[i].TeamsSince = clients[ps[i].Tenant], true, known
+		ps[i].Company, ps[i].Enabled, ps[i].TeamsSince = demoClients[ps[i].Tenant], true, known
 		if cfg.realTeams {
 			ps[i].Teams = ""
 		}
@@ -130,67 +127,24 @@ func (p person) addresses() []string {
 	return out
 }
 
-// noter is a ticket system that forgets everything when the program ends.
-type noter struct {
-	mu    sync.Mutex
-	notes []note
-	keys  map[string]bool
-	sent  map[string][]string // by what the link of a send went out, by its id
-	now   func() time.Time
+// sentBy remembers by what the links of sends went out, until the program ends.
+type sentBy struct {
+	mu sync.Mutex
+	by map[string][]string // by the id of the send
 }
 
-func newNoter(now func() time.Time) *noter {
-	return &noter{keys: map[string]bool{}, sent: map[string][]string{}, now: now}
-}
+func newSentBy() *sentBy { return &sentBy{by: map[string][]string{}} }
 
-type note struct {
-	ref psa.TicketRef
-	psa.Note
-	at    time.Time
-	alert bool
-}
-
-var _ psa.TicketNoter = (*noter)(nil)
-
-// AddNote keeps a note once per key, as psa.TicketNoter asks.
-func (n *noter) AddNote(_ context.Context, ref psa.TicketRef, nt psa.Note) (string, error) {
-	if err := ref.Validate(); err != nil {
-		return "", err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.keys[nt.Key] {
-		return nt.Key, nil
-	}
-	n.keys[nt.Key] = true
-	n.notes = append(n.notes, note{ref, nt, n.now(), strings.HasPrefix(nt.Title, "ALERT")})
-	return nt.Key, nil
-}
-
-// went notes by what the link of a send went out.
-func (n *noter) went(send, by string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !slices.Contains(n.sent[send], by) {
-		n.sent[send] = append(n.sent[send], by)
+func (s *sentBy) went(send, by string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.by[send], by) {
+		s.by[send] = append(s.by[send], by)
 	}
 }
 
-func (n *noter) wentBy(send string) []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.sent[send])
-}
-
-// of returns the notes of some tickets, the newest first.
-func (n *noter) of(refs ...psa.TicketRef) []note {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var out []note
-	for _, nt := range slices.Backward(n.notes) {
-		if slices.Contains(refs, nt.ref) {
-			out = append(out, nt)
-		}
-	}
-	return out
+func (s *sentBy) of(send string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.by[send])
 }

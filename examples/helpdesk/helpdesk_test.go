@@ -7,23 +7,48 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mspkit/mspkit/internal/webpage"
 	"github.com/mspkit/mspkit/internal/webpage/webpagetest"
 	"github.com/mspkit/mspkit/verify"
 )
 
-// On SQLite everywhere; on the others .ci/run plays it, where they are known to be there.
+// On SQLite everywhere; on the others .ci/run plays it, where they are known to be there. It also plays it with the other
+// ticket systems.
 func TestTheStoryGoesAsItShould(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, selftest(t.Context(), storage{kind: storeSQLite}, &out), out.String())
+	require.NoError(t, selftest(t.Context(), storage{kind: storeSQLite}, psaCustom, &out), out.String())
 	require.Contains(t, out.String(), "The story went as it should.")
+}
+
+func TestATicketSystemThatIsNotCompleteIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		kind string
+		env  map[string]string
+		want string
+	}{
+		"unknown":             {"jira", nil, `-psa must be one of custom, connectwise, halopsa, it is "jira"`},
+		"ConnectWise, a part": {psaConnectWise, map[string]string{"MSPKIT_CONNECTWISE_SITE": "na.myconnectwise.net"}, "MSPKIT_CONNECTWISE_SITE needs MSPKIT_CONNECTWISE_PRIVATE_KEY as well"},
+		"HaloPSA, a part":     {psaHaloPSA, map[string]string{"MSPKIT_HALOPSA_HOST": "x.halopsa.com"}, "MSPKIT_HALOPSA_HOST needs MSPKIT_PSA_COMPANY as well"},
+	} {
+		_, err := ticketSystemFromEnv(tc.kind, func(k string) string { return tc.env[k] })
+		require.ErrorContains(t, err, tc.want, name)
+	}
+	for _, kind := range psaKinds {
+		s, err := ticketSystemFromEnv(kind, func(string) string { return "" })
+		require.NoError(t, err)
+		require.False(t, s.real)
+	}
 }
 
 func TestAStoreThatIsNotThereIsSaid(t *testing.T) {
@@ -100,7 +125,12 @@ func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 			require.NotContains(t, w.Body.String(), "dana@contoso.example", tc.url)
 		}
 	}
-	for path, want := range map[string]int{"/verify/v/x": http.StatusNotFound, "/send/s/x": http.StatusNotFound, "/settings": http.StatusNotFound, "/twilio/status": http.StatusMethodNotAllowed, botPath: http.StatusMethodNotAllowed, "/api/press": http.StatusNotFound, "/": http.StatusNotFound, "/api/state": http.StatusNotFound} {
+	dana, _ := a.person("contoso", "dana")
+	launch, err := a.pod.address(dana, technicians[0])
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(launch, "https://help.example/pod/?launch="), "the frame's address is for others' machines")
+	launch = strings.TrimPrefix(launch, "https://help.example")
+	for path, want := range map[string]int{launch: http.StatusOK, "/pod/": http.StatusForbidden, "/pod/start": http.StatusMethodNotAllowed, "/pod/api/state": http.StatusNotFound, "/pod/psa": http.StatusNotFound, "/api/launch": http.StatusNotFound, "/psa?tenant=contoso&technician=sam": http.StatusNotFound, "/psa-plug": http.StatusNotFound, "/psa-replay": http.StatusNotFound, "/psa-drop": http.StatusNotFound, "/psa-defaults": http.StatusNotFound, "/psa-map": http.StatusNotFound, "/psa-unmap": http.StatusNotFound, "/verify/v/x": http.StatusNotFound, "/send/s/x": http.StatusNotFound, "/settings": http.StatusNotFound, "/twilio/status": http.StatusMethodNotAllowed, botPath: http.StatusMethodNotAllowed, "/api/press": http.StatusNotFound, "/": http.StatusNotFound, "/api/state": http.StatusNotFound} {
 		w := httptest.NewRecorder()
 		a.outside.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8081"+path, nil))
 		require.Equal(t, want, w.Code, path)
@@ -140,6 +170,80 @@ func TestEveryRouteOfThePortalCarriesTheHeaderSet(t *testing.T) {
 	site, err := a.portal()
 	require.NoError(t, err)
 	webpagetest.Run(t, site, "", false, site.Routes())
+	webpagetest.Run(t, a.pod.site, "", false, a.pod.site.Routes())
+}
+
+func TestNothingHappensByLookingAtTheCompactView(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, config{podOrigins: []string{"https://psa.example"}})
+	dana, _ := a.person("contoso", "dana")
+	address, err := a.pod.address(dana, technicians[0])
+	require.NoError(t, err)
+	_, launch, _ := strings.Cut(address, "?")
+	before, err := a.desk.outbox.Count(t.Context(), "")
+	require.NoError(t, err)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		for _, route := range a.pod.site.Routes() {
+			if route.Kind == webpage.AssetKind {
+				continue
+			}
+			for _, query := range []string{"?" + launch, "?launch=x", ""} {
+				w := httptest.NewRecorder()
+				a.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, a.cfg.url+podPath+strings.TrimSuffix(route.Pattern, "{$}")+query, nil))
+				want := http.StatusMethodNotAllowed
+				switch {
+				case route.Name == "pod" && query == "?launch=x", route.Name == "pod" && query == "":
+					want = http.StatusForbidden
+				case route.Name == "pod":
+					want = http.StatusOK
+				}
+				require.Equal(t, want, w.Code, "%s %s %s", method, route.Pattern, query)
+				ancestors := "frame-ancestors 'none'"
+				if route.Name == "pod" {
+					ancestors = "frame-ancestors https://psa.example"
+				}
+				require.Contains(t, w.Header().Get("Content-Security-Policy"), ancestors, route.Name)
+				require.Equal(t, route.Name != "pod", w.Header().Get("X-Frame-Options") != "", route.Name)
+			}
+		}
+	}
+	history, err := a.verify.History(t.Context(), dana.Tenant, dana.ID, 10)
+	require.NoError(t, err)
+	require.Empty(t, history)
+	after, err := a.desk.outbox.Count(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+}
+
+func TestAFaultOfTheTicketSystemIsASentence(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, config{})
+	for fault, want := range map[string]string{
+		"": "",
+		"psa: homegrown: add note: the ticket is closed or merged (status 200)":        "Add note: the ticket is closed or merged (status 200).",
+		"look before writing again: psa: homegrown: list notes: nobody answers there.": "Look before writing again: list notes: nobody answers there.",
+	} {
+		require.Equal(t, want, a.why(fault))
+	}
+}
+
+func TestANoteThatCouldNotBeDeliveredIsSaidInTheTicket(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, config{})
+	dana, _ := a.person("contoso", "dana")
+	a.desk.fake.Desk().CloseTicket(dana.Ticket.ID, "")
+	require.NoError(t, a.verify.Freeze(t.Context(), dana.Tenant, dana.ID, "sam", "she sounded strange", time.Hour))
+	require.NoError(t, a.verify.RunOnce(t.Context()))
+	require.NoError(t, a.desk.outbox.RunOnce(t.Context()))
+	notes, err := a.notesOf(t.Context(), dana)
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(notes, func(n noteJSON) bool { return n.Dead && !n.Waiting && strings.Contains(n.Text, "is frozen") }), "%v", notes)
+	page := httptest.NewRecorder()
+	a.ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, a.cfg.url+"/psa?tenant=contoso&technician=jane&outbox=1", nil))
+	require.Equal(t, http.StatusOK, page.Code)
+	for _, want := range []string{"1 not delivered", "Add note: the ticket is closed", "Try again</button>", "Give up</button>"} {
+		require.Contains(t, page.Body.String(), want)
+	}
 }
 
 func TestKeysAreMadeOnceAndKeptPrivate(t *testing.T) {

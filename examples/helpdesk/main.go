@@ -4,6 +4,7 @@
 //	go run ./examples/helpdesk              opens on http://127.0.0.1:8080, nothing to configure
 //	go run ./examples/helpdesk -selftest    plays the whole story without a browser and prints it
 //	go run ./examples/helpdesk -store=…     keeps its data in postgres or redis instead of a file
+//	go run ./examples/helpdesk -psa=…       has connectwise or halopsa as ticket system instead of a homegrown one
 //
 // It keeps its data in a SQLite file unless told otherwise and its keys in a file with mode 0600 beside it. Cards, mails and text messages go
 // to servers that it starts itself and that speak Teams' wire protocol, SMTP and Twilio's API; environment variables (see
@@ -41,6 +42,7 @@ func run(ctx context.Context) error {
 	data := flag.String("data", "", "folder for the database and the keys (default: mspkit-helpdesk in the user's cache folder)")
 	public := flag.String("public", "127.0.0.1:8081", "where a proxy in front reaches the callers' pages, used with MSPKIT_PUBLIC_URL only; loopback only")
 	kind := flag.String("store", storeSQLite, "where verifications and sends are kept: "+strings.Join(storeKinds, ", "))
+	tickets := flag.String("psa", psaCustom, "the ticket system: "+strings.Join(psaKinds, ", "))
 	self := flag.Bool("selftest", false, "play the whole story without a browser, print it, and exit")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -50,8 +52,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	system, err := ticketSystemFromEnv(*tickets, os.Getenv)
+	if err != nil {
+		return err
+	}
 	if *self {
-		return selftest(ctx, where, os.Stdout)
+		return selftest(ctx, where, *tickets, os.Stdout)
 	}
 	dir := *data
 	if dir == "" {
@@ -75,7 +81,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("-public: %w", err)
 		}
 	}
-	cfg.dir, cfg.url, cfg.storage = dir, "http://"+l.Addr().String(), where
+	cfg.dir, cfg.url, cfg.storage, cfg.tickets = dir, "http://"+l.Addr().String(), where, system
 	cfg.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := newApp(ctx, cfg)
 	if err != nil {
@@ -87,7 +93,7 @@ func run(ctx context.Context) error {
 	if cfg.realTeams {
 		fmt.Printf("\n  The messaging endpoint of your bot is %s%s.\n", cfg.publicURL, botPath)
 	}
-	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  %s %s\n  Ctrl-C ends it.\n\n", cfg.url, where.describe(dir), cfg.describe())
+	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  %s %s\n  Ctrl-C ends it.\n\n", cfg.url, where.describe(dir), system.describe()+" "+cfg.describe())
 	return a.serve(ctx, l, outside)
 }
 
@@ -127,9 +133,13 @@ func (a *app) serve(ctx context.Context, l, outside net.Listener) error {
 	if err := a.installTeams(ctx); err != nil {
 		failed <- err
 	}
-	background := make(chan error, 2)
-	go func() { background <- a.verify.Run(ctx) }()
-	go func() { background <- a.sends.Run(ctx) }()
+	runs := []func(context.Context) error{
+		a.verify.Run, a.sends.Run, a.desk.outbox.Run, a.office.syncer.Run, a.teamsDesk.channel.Run, a.teamsDesk.feed.Run, a.office.fake.tell,
+	}
+	background := make(chan error, len(runs))
+	for _, run := range runs {
+		go func() { background <- run(ctx) }()
+	}
 
 	var err error
 	select {
@@ -146,5 +156,8 @@ func (a *app) serve(ctx context.Context, l, outside net.Listener) error {
 		}
 		err = errors.Join(err, down)
 	}
-	return errors.Join(err, <-background, <-background, a.close())
+	for range runs {
+		err = errors.Join(err, <-background)
+	}
+	return errors.Join(err, a.close())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"embed"
 	"encoding/json"
@@ -9,13 +10,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/webpage"
-	"github.com/mspkit/mspkit/psa"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -45,27 +46,43 @@ func (a *app) portal() (*webpage.Site, error) {
 		}},
 		{Name: "state", Method: "GET", Pattern: "/api/state", Kind: webpage.APIKind, Handler: a.serveState},
 	}
-	routes = append(routes, a.sendRoutes()...)
+	routes = append(routes, a.sendRoutes("/api", a.chosen)...)
 	routes = append(routes, a.settingsRoutes(&site)...)
+	routes = append(routes, a.psaRoutes(&site)...)
+	routes = append(routes, a.officeRoutes(&site)...)
+	routes = append(routes, a.teamsRoutes(&site)...)
 	for name, do := range map[string]func(*http.Request, person, technician) (any, error){
 		"start": a.doStart, "check": a.doCheck, "renew": a.doRenew, "cancel": a.doCancel, "redeem": a.doRedeem, "approve": a.doApprove,
 		"technician": a.doTechnician, "call": a.doCall, "freeze": a.doFreeze, "unfreeze": a.doUnfreeze, "unlock": a.doUnlock,
 		"advance": a.doAdvance, "press": a.doPress, "say": a.doSay, "install": a.doInstall,
-		"grant": a.doGrant, "ask": a.doAsk, "send-renew": a.doSendRenew, "send-revoke": a.doSendRevoke, "receive": a.doReceive, "received": a.doReceived,
+		"launch": a.doLaunch,
+		"grant":  a.doGrant, "ask": a.doAsk, "send-renew": a.doSendRenew, "send-revoke": a.doSendRevoke, "receive": a.doReceive, "received": a.doReceived,
 	} {
-		routes = append(routes, webpage.Route{Name: name, Method: "POST", Pattern: "/api/" + name, Kind: webpage.FormKind, Handler: a.action(do)})
+		routes = append(routes, webpage.Route{Name: name, Method: "POST", Pattern: "/api/" + name, Kind: webpage.FormKind, Handler: a.action(a.chosen, do)})
 	}
 	site, err = webpage.New(routes, &webpage.Options{Templates: folders[1], Assets: folders[2], Catalog: catalog, Logger: a.cfg.log})
 	return site, err
 }
 
+// resolver finds out which technician works for which person, or says why not.
+type resolver func(ctx context.Context, f url.Values) (person, technician, error)
+
+// chosen is the resolver of the portal, in which nobody signs in.
+func (a *app) chosen(_ context.Context, f url.Values) (person, technician, error) {
+	p, ok := a.person(mspkit.TenantID(f.Get("tenant")), f.Get("person"))
+	t, known := technicianByID(f.Get("technician"))
+	if !ok || !known {
+		return p, t, errors.New("There is no such person or technician.") //nolint:staticcheck,revive // a sentence for the page
+	}
+	return p, t, nil
+}
+
 // action wraps what a button does: it finds the person and the technician and answers with JSON.
-func (a *app) action(do func(*http.Request, person, technician) (any, error)) http.HandlerFunc {
+func (a *app) action(who resolver, do func(*http.Request, person, technician) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p, ok := a.person(mspkit.TenantID(r.PostForm.Get("tenant")), r.PostForm.Get("person"))
-		t, known := technicianByID(r.PostForm.Get("technician"))
-		if !ok || !known {
-			answer(w, http.StatusNotFound, map[string]string{"error": "There is no such person or technician."})
+		p, t, err := who(r.Context(), r.PostForm)
+		if err != nil {
+			answer(w, http.StatusNotFound, map[string]string{"error": err.Error()})
 			return
 		}
 		v, err := do(r, p, t)
@@ -213,6 +230,12 @@ func (a *app) doUnlock(r *http.Request, p person, t technician) (any, error) {
 	return nil, a.verify.Unlock(r.Context(), p.Tenant, p.ID, t.ID, r.PostForm.Get("reason"))
 }
 
+// doLaunch makes the address of the compact view, as the page of a ticket system asks for it.
+func (a *app) doLaunch(_ *http.Request, p person, t technician) (any, error) {
+	address, err := a.pod.address(p, t)
+	return map[string]string{"address": address}, err
+}
+
 func (a *app) doAdvance(r *http.Request, _ person, _ technician) (any, error) {
 	a.advance(6 * time.Minute)
 	return nil, errors.Join(a.verify.RunOnce(r.Context()), a.sends.RunOnce(r.Context()))
@@ -222,6 +245,7 @@ func (a *app) doAdvance(r *http.Request, _ person, _ technician) (any, error) {
 
 type challengeJSON struct {
 	ID, Kind, State, Channel, Method, Delivery string
+	Ticket                                     string
 	Action, Purpose, Assurance, To, Failover   string
 	Number, Word                               string
 	Tries                                      int
@@ -231,7 +255,7 @@ type challengeJSON struct {
 
 func (a *app) challenge(c verify.Challenge) challengeJSON {
 	j := challengeJSON{
-		ID: c.Ref.ID, Kind: string(c.Kind), State: string(c.State), Channel: c.Channel, Method: string(c.Method),
+		ID: c.Ref.ID, Ticket: c.Ticket.String(), Kind: string(c.Kind), State: string(c.State), Channel: c.Channel, Method: string(c.Method),
 		Delivery: c.Delivery.String(), Action: string(c.Action), Purpose: c.Purpose, Assurance: c.Assurance.String(), To: c.To,
 		Number: c.Number.Reveal(), Word: c.Word.Reveal(), Tries: c.TriesLeft, Hinted: c.Hinted, Fresh: c.Fresh,
 		Failover: failoverWords(c.Failover, c.Channel), Waits: waits(c),
@@ -252,6 +276,7 @@ type personJSON struct {
 	Emails, Phones                                        []addressJSON
 	Teams, App                                            bool // whether they have Teams on record, and the bot's app in it
 	CallBy, CallWith                                      string
+	Manager, Photo                                        string // of Microsoft 365, where the client is connected
 	Who                                                   string
 	Frozen, Locked                                        bool
 	History                                               []challengeJSON
@@ -272,6 +297,8 @@ type noteJSON struct {
 	Alert       bool
 	Public      bool // the client sees it
 	Contact     bool // it belongs to the person and not to the ticket
+	Waiting     bool // it is still on the way
+	Dead        bool // it could not be delivered, and waits for a team lead
 	At          int64
 }
 
@@ -356,8 +383,8 @@ func (a *app) describe(r *http.Request, p person, t technician, full bool) (pers
 		}
 		j.History = append(j.History, a.challenge(c))
 	}
-	for _, n := range a.noter.of(psa.TicketRef{Tenant: p.Tenant, Ticket: p.Ticket}, contactLog(p)) {
-		j.Notes = append(j.Notes, noteJSON{n.Title, n.Text, n.alert, n.Visibility == psa.Public, n.ref == contactLog(p), n.at.UnixMilli()})
+	if j.Notes, err = a.notesOf(r.Context(), p); err != nil {
+		return j, err
 	}
 	if j.Sends, err = a.sendsOf(r, p, t); err != nil {
 		return j, err
@@ -369,6 +396,14 @@ func (a *app) describe(r *http.Request, p person, t technician, full bool) (pers
 		j.Messages = append(j.Messages, messageJSON{m.device, m.from, m.subject, m.text, links.FindString(m.text), m.at.UnixMilli()})
 	}
 	j.Who, j.Chat = a.who[p.Tenant], a.chat(p)
+	card, manager, err := a.officeCard(r.Context(), p)
+	if err != nil {
+		return j, err
+	}
+	j.Manager = manager
+	if _, err := a.office.directory.Photo(r.Context(), p.Tenant, card.ID); card.ID != "" && err == nil {
+		j.Photo = "photo?" + url.Values{"tenant": {string(p.Tenant)}, "id": {card.ID}}.Encode()
+	}
 	return j, nil
 }
 
@@ -376,7 +411,7 @@ func (a *app) describe(r *http.Request, p person, t technician, full bool) (pers
 func shield(history []verify.Challenge, j personJSON, now time.Time) (sign, text string) {
 	switch {
 	case j.Frozen:
-		return "danger", "Frozen: somebody said “not me”"
+		return "danger", "Frozen: nobody can be verified as them"
 	case j.Locked:
 		return "danger", "Locked: too many wrong answers"
 	}

@@ -222,13 +222,17 @@ func (p *player) sendTicket() {
 			}
 		}
 	}
-	p.app.noter.mu.Lock()
-	notes := slices.Clone(p.app.noter.notes)
-	p.app.noter.mu.Unlock()
-	said := []string{p.logged.String()}
-	for _, n := range notes {
-		said = append(said, n.Title, n.Text)
+	p.until("an empty outbox", func() bool { return p.waiting() == 0 })
+	var notes []string
+	for _, t := range p.fake.Desk().Tickets() {
+		for _, n := range p.fake.Desk().Notes(t.ID) {
+			notes = append(notes, n.Text)
+		}
 	}
+	for _, n := range p.fake.Desk().ContactNotes() {
+		notes = append(notes, n.Text)
+	}
+	said := append([]string{p.logged.String()}, notes...)
 	all := strings.Join(said, "\n")
 	for _, s := range p.secrets {
 		p.must(!strings.Contains(all, s), "a note or the log holds a secret of %d characters", len(s))

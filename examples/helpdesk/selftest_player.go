@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mspkit/mspkit/psa/psatest"
 )
 
 // player plays both sides.
@@ -23,11 +25,15 @@ type player struct {
 	out                        io.Writer
 	dir                        string
 	storage                    storage
+	tickets                    ticketSystem
+	fake                       *psatest.Server // outlives a restart, as a ticket system does
 	app                        *app
 	teams                      *playedTeams // outlives a restart
+	office                     *playedOffice
 	stop                       func() error
 	client                     *http.Client
 	technician, person, tenant string
+	addr                       string // where the program listens; empty is any port
 
 	logged  logs     // what all instances have logged
 	secrets []string // what must stand in no note, no log and no file: texts, links, keys in links
@@ -70,7 +76,7 @@ func (p *player) open(before *app) error {
 	var err error
 	p.app, p.stop, err = p.serve(nil, func(a *app) {
 		if before != nil {
-			a.noter.notes, a.noter.keys, a.noter.sent = before.noter.notes, before.noter.keys, before.noter.sent
+			a.sentBy.by = before.sentBy.by
 			a.rules.of, a.arrivals, a.offset = before.rules.of, before.arrivals, before.offset
 		}
 	})
@@ -79,11 +85,11 @@ func (p *player) open(before *app) error {
 
 // serve starts an instance of the program, where beside is not nil as the second one on its data.
 func (p *player) serve(beside *app, ready func(*app)) (_ *app, stop func() error, _ error) {
-	l, err := listen(p.ctx, "127.0.0.1:0")
+	l, err := listen(p.ctx, or(p.addr, "127.0.0.1:0"))
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := newApp(p.ctx, config{dir: p.dir, url: "http://" + l.Addr().String(), storage: p.storage, teams: p.teams, beside: beside, log: p.logged.logger()})
+	a, err := newApp(p.ctx, config{dir: p.dir, url: "http://" + l.Addr().String(), storage: p.storage, tickets: p.tickets, fake: p.fake, podOrigins: []string{"https://psa.example"}, teams: p.teams, office: p.office, beside: beside, log: p.logged.logger()})
 	if err != nil {
 		return nil, nil, errors.Join(err, l.Close())
 	}
@@ -163,7 +169,9 @@ func (p *player) challenge(id string) challengeJSON {
 // until waits for something that happens in the background.
 func (p *player) until(what string, ok func() bool) {
 	for end := time.Now().Add(15 * time.Second); !ok(); {
-		p.must(time.Now().Before(end), "%s did not happen", what)
+		if time.Now().After(end) {
+			p.must(false, "%s did not happen%s", what, p.undelivered())
+		}
 		select {
 		case <-p.ctx.Done():
 			p.no(p.ctx.Err())

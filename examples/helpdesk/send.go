@@ -17,7 +17,7 @@ import (
 	"github.com/mspkit/mspkit/securesend/securesendpage"
 	"github.com/mspkit/mspkit/securesend/sendvia"
 	"github.com/mspkit/mspkit/securesend/verifiedreveal"
-	"github.com/mspkit/mspkit/teamsapp"
+	"github.com/mspkit/mspkit/teamsapp/graphteams"
 	"github.com/mspkit/mspkit/verify"
 	"github.com/mspkit/mspkit/verify/smschannel"
 	"github.com/mspkit/mspkit/verify/smschannel/twilio"
@@ -35,7 +35,7 @@ type ways struct {
 	mailer mail.Mailer
 	texts  *twilio.Client
 	sms    *smschannel.Channel
-	teams  *teamsapp.Bot
+	teams  graphteams.Bot
 }
 
 // openSends makes the service that gives texts and files once, and its pages.
@@ -68,12 +68,18 @@ func (a *app) openSends(ring *mspkit.KeyRing, store securesend.SecretStore, by w
 	if err != nil {
 		return err
 	}
+	log := a.ticketlog.SecureSend()
 	a.sends, err = securesend.New(store, ring, or(a.cfg.publicURL, a.cfg.url)+sendPath, a.rules.settings, &securesend.Options{
-		Blobs:     blobs,
-		Senders:   map[string]securesend.Sender{"sms": text, "email": email, "teams": teams},
-		Gate:      gate,
-		Recorder:  &sendRecorder{noter: a.noter, person: a.person},
-		DataNoter: &dataNoter{a.noter},
+		Blobs:   blobs,
+		Senders: map[string]securesend.Sender{"sms": text, "email": email, "teams": teams},
+		Gate:    gate,
+		Recorder: securesend.RecorderFunc(func(ctx context.Context, e securesend.Event) error {
+			if e.Kind == securesend.EventSent {
+				a.sentBy.went(e.Send, channelWords(e.Reason))
+			}
+			return log.Record(ctx, e)
+		}),
+		DataNoter: log,
 		Authorize: func(_ context.Context, _ mspkit.TenantID, id string, _ securesend.Permission) error {
 			if t, ok := technicianByID(id); !ok || !t.Lead {
 				return errors.New("only a team lead may do this")
@@ -114,10 +120,10 @@ type sendRules struct {
 // countries are where the clients are, which decides about the region.
 var countries = map[mspkit.TenantID]string{"contoso": "US", "fabrikam": "PT"}
 
-func newSendRules() *sendRules {
+func newSendRules(clients map[mspkit.TenantID]string) *sendRules {
 	r := &sendRules{of: map[mspkit.TenantID]securesend.Settings{}}
 	for tenant := range clients {
-		r.of[tenant] = securesend.Settings{Brand: brand, Country: countries[tenant]}
+		r.of[tenant] = securesend.Settings{Brand: brand, Country: or(countries[tenant], "US")}
 	}
 	return r
 }

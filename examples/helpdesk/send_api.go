@@ -20,11 +20,11 @@ import (
 	"github.com/mspkit/mspkit/securesend"
 )
 
-// sendRoutes are the portal's routes about sends and requests, beside those that take a small form and answer with JSON.
-func (a *app) sendRoutes() []webpage.Route {
+// sendRoutes are a page's routes about sends and requests, beside those that take a small form and answer with JSON.
+func (a *app) sendRoutes(below string, who resolver) []webpage.Route {
 	return []webpage.Route{
-		{Name: "send", Method: "POST", Pattern: "/api/send", Kind: webpage.APIKind, MaxBody: securesend.MaxFileSize, Handler: a.serveSend},
-		{Name: "receive-file", Method: "POST", Pattern: "/api/receive-file", Kind: webpage.FormKind, Handler: a.serveReceivedFile},
+		{Name: "send", Method: "POST", Pattern: below + "/send", Kind: webpage.APIKind, MaxBody: securesend.MaxFileSize, Handler: a.serveSend(who)},
+		{Name: "receive-file", Method: "POST", Pattern: below + "/receive-file", Kind: webpage.FormKind, Handler: a.serveReceivedFile(who)},
 	}
 }
 
@@ -35,19 +35,21 @@ const maxFields = 1 << 20
 const stall = 30 * time.Second
 
 // serveSend takes the form with the files. They go through to the service as they come: nothing of them is kept here.
-func (a *app) serveSend(w http.ResponseWriter, r *http.Request) {
-	rc := http.NewResponseController(w)
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{&patient{r.Body, rc}, r.Body}
-	u, err := readUpload(r)
-	if err != nil {
-		answer(w, http.StatusBadRequest, map[string]string{"error": "The form did not arrive completely."})
-		return
+func (a *app) serveSend(who resolver) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{&patient{r.Body, rc}, r.Body}
+		u, err := readUpload(r)
+		if err != nil {
+			answer(w, http.StatusBadRequest, map[string]string{"error": "The form did not arrive completely."})
+			return
+		}
+		r.PostForm = u.fields
+		a.action(who, func(r *http.Request, p person, t technician) (any, error) { return a.doSend(r, p, t, u.files) })(w, r)
 	}
-	r.PostForm = u.fields
-	a.action(func(r *http.Request, p person, t technician) (any, error) { return a.doSend(r, p, t, u.files) })(w, r)
 }
 
 // patient gives a long upload time as long as something comes.
@@ -292,44 +294,45 @@ func (a *app) doReceived(r *http.Request, p person, t technician) (any, error) {
 }
 
 // serveReceivedFile hands one file of an answer to the technician's browser, as a download and nothing else.
-func (a *app) serveReceivedFile(w http.ResponseWriter, r *http.Request) {
-	fail := func(status int, err error) {
-		answer(w, status, map[string]string{"error": explain(err)})
-	}
-	p, ok := a.person(mspkit.TenantID(r.PostForm.Get("tenant")), r.PostForm.Get("person"))
-	t, known := technicianByID(r.PostForm.Get("technician"))
-	n, bad := strconv.Atoi(r.PostForm.Get("file"))
-	if !ok || !known || bad != nil {
-		fail(http.StatusNotFound, securesend.ErrNotFound)
-		return
-	}
-	got, err := a.received(r, p, t)
-	if err != nil {
-		fail(http.StatusUnprocessableEntity, err)
-		return
-	}
-	file, err := got.Open(r.Context(), n)
-	if err != nil {
-		fail(http.StatusUnprocessableEntity, err)
-		return
-	}
-	defer func() { _ = file.Close() }()
-	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": got.Files[n].Name}))
-	h.Set("Content-Length", strconv.FormatInt(got.Files[n].Size, 10))
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	if _, err := io.Copy(w, file); err != nil {
-		if r.Context().Err() == nil {
-			a.cfg.log.WarnContext(r.Context(), "helpdesk: a download broke off", slog.Any("error", err))
+func (a *app) serveReceivedFile(who resolver) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		fail := func(status int, err error) {
+			answer(w, status, map[string]string{"error": explain(err)})
 		}
-		panic(http.ErrAbortHandler) // what is half must not look complete
+		p, t, err := who(r.Context(), r.PostForm)
+		n, bad := strconv.Atoi(r.PostForm.Get("file"))
+		if err != nil || bad != nil {
+			fail(http.StatusNotFound, securesend.ErrNotFound)
+			return
+		}
+		got, err := a.received(r, p, t)
+		if err != nil {
+			fail(http.StatusUnprocessableEntity, err)
+			return
+		}
+		file, err := got.Open(r.Context(), n)
+		if err != nil {
+			fail(http.StatusUnprocessableEntity, err)
+			return
+		}
+		defer func() { _ = file.Close() }()
+		h := w.Header()
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": got.Files[n].Name}))
+		h.Set("Content-Length", strconv.FormatInt(got.Files[n].Size, 10))
+		h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+		if _, err := io.Copy(w, file); err != nil {
+			if r.Context().Err() == nil {
+				a.cfg.log.WarnContext(r.Context(), "helpdesk: a download broke off", slog.Any("error", err))
+			}
+			panic(http.ErrAbortHandler) // what is half must not look complete
+		}
 	}
 }
 
 // sendJSON is one send or request in the ticket's list.
 type sendJSON struct {
-	ID, Kind, State, Gate, Number, Region, Warning, By           string
+	ID, Ticket, Kind, State, Gate, Number, Region, Warning, By   string
 	Tries, Renewals, Refusals, Views, MaxViews, Files            int
 	Unfetched                                                    []int
 	Sent                                                         []string // by what the link went out
@@ -349,9 +352,9 @@ func (a *app) sendView(s securesend.Status, t technician) sendJSON {
 		by = sender.Name
 	}
 	return sendJSON{
-		ID: s.Ref.ID, Kind: string(s.Kind), State: string(s.State), Gate: string(s.Gate), Number: s.Number.Reveal(), Region: s.Region,
+		ID: s.Ref.ID, Ticket: s.Ticket.String(), Kind: string(s.Kind), State: string(s.State), Gate: string(s.Gate), Number: s.Number.Reveal(), Region: s.Region,
 		Warning: s.Warning, By: by, Tries: s.TriesLeft, Renewals: s.Renewals, Refusals: s.Refusals, Views: s.Views, MaxViews: s.MaxViews,
-		Files: s.Files, Unfetched: s.Unfetched, Sent: a.noter.wentBy(s.Ref.ID), Locked: s.Locked, Mine: s.Sender == t.ID, Created: ms(s.CreatedAt), Ready: ms(s.ReadyAt),
+		Files: s.Files, Unfetched: s.Unfetched, Sent: a.sentBy.of(s.Ref.ID), Locked: s.Locked, Mine: s.Sender == t.ID, Created: ms(s.CreatedAt), Ready: ms(s.ReadyAt),
 		Opened: ms(s.OpenedAt), Revealed: ms(s.RevealedAt), Acknowledged: ms(s.AcknowledgedAt), Ended: ms(s.EndedAt), Until: ms(s.ExpiresAt),
 	}
 }

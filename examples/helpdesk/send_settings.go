@@ -192,7 +192,7 @@ func (a *app) settingsPage(site *webpage.Site, w http.ResponseWriter, r *http.Re
 		return
 	}
 	page := settingsPage{
-		Tenant: string(tenant), Company: clients[tenant], Technician: t.ID, Name: t.Name, Lead: t.Lead, Groups: settingsFields(), Saved: q.Get("saved") != "",
+		Tenant: string(tenant), Company: a.clients[tenant], Technician: t.ID, Name: t.Name, Lead: t.Lead, Groups: settingsFields(), Saved: q.Get("saved") != "",
 	}
 	status := http.StatusOK
 	switch {

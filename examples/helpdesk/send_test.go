@@ -17,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mspkit/mspkit/psa"
 	"github.com/mspkit/mspkit/securesend"
 	"github.com/mspkit/mspkit/securesend/client"
 )
@@ -237,24 +236,6 @@ func TestTheSettingsPageKeepsWhatIsTyped(t *testing.T) {
 	}
 }
 
-func TestEveryEventOfASendIsSaidInTheTicket(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []securesend.EventKind{
-		securesend.EventCreated, securesend.EventUploaded, securesend.EventSent, securesend.EventUnsent, securesend.EventOpened, securesend.EventCodeSent,
-		securesend.EventRefused, securesend.EventLocked, securesend.EventRenewed, securesend.EventRevealed, securesend.EventAcknowledged,
-		securesend.EventLapsed, securesend.EventExpired, securesend.EventRevoked,
-	} {
-		for _, what := range []securesend.Kind{securesend.KindSend, securesend.KindRequest} {
-			text := sendSentence(securesend.Event{Kind: kind, What: what, Send: "abcdefgh", Sender: "jane", By: "jane", Reason: "sms", Files: []int{1, 3}}, "Dana Whitfield")
-			require.Contains(t, text, "abcdef: ", "%s of a %s", kind, what)
-			require.NotContains(t, text, "abcdefg")
-			if kind == securesend.EventLapsed {
-				require.Contains(t, text, "not fetched: file 1, 3")
-			}
-		}
-	}
-}
-
 func TestNotesGoWhereTheSendSays(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -269,18 +250,19 @@ func TestNotesGoWhereTheSendSays(t *testing.T) {
 		"public":       {url.Values{"text": {"Secret-1"}, "public": {"on"}}, 1, 0, true, false},
 		"with content": {url.Values{"text": {"Secret-1"}, "note": {"on"}}, 2, 0, false, true},
 	} {
-		d.noter.notes = nil
+		p, _ := d.person("contoso", "dana")
+		ticketBefore, contactBefore := len(d.desk.fake.Desk().Notes(p.Ticket.ID)), len(d.desk.fake.Desk().ContactNotes())
 		status, body := d.form(tc.fields)
 		require.Equal(t, http.StatusOK, status, "%s: %s", name, body)
 		require.NoError(t, d.sends.RunOnce(t.Context()))
-		p, _ := d.person("contoso", "dana")
-		notes := d.noter.of(psa.TicketRef{Tenant: p.Tenant, Ticket: p.Ticket})
+		require.NoError(t, d.desk.outbox.RunOnce(t.Context()))
+		notes := d.desk.fake.Desk().Notes(p.Ticket.ID)[ticketBefore:]
 		require.Len(t, notes, tc.ticket, name)
-		require.Len(t, d.noter.of(contactLog(p)), tc.contact, name)
+		require.Len(t, d.desk.fake.Desk().ContactNotes()[contactBefore:], tc.contact, name)
 		held := false
 		for _, n := range notes {
 			held = held || strings.Contains(n.Text, "Secret-1")
-			require.Equal(t, tc.visible, n.Visibility == psa.Public, name)
+			require.Equal(t, tc.visible, n.Public, name)
 		}
 		require.Equal(t, tc.content, held, name)
 	}

@@ -13,11 +13,24 @@ import (
 	"github.com/redis/go-redis/v9"
 	_ "modernc.org/sqlite"
 
+	"github.com/mspkit/mspkit/contacts"
+	peoplestore "github.com/mspkit/mspkit/contacts/sqlstore"
+	"github.com/mspkit/mspkit/entra"
+	entrastore "github.com/mspkit/mspkit/entra/sqlstore"
+	"github.com/mspkit/mspkit/mail"
+	mailstore "github.com/mspkit/mspkit/mail/sqlstore"
+	"github.com/mspkit/mspkit/psa/outbox"
+	outboxstore "github.com/mspkit/mspkit/psa/outbox/sqlstore"
+	psastore "github.com/mspkit/mspkit/psa/sqlstore"
 	"github.com/mspkit/mspkit/securesend"
 	sendredis "github.com/mspkit/mspkit/securesend/redisstore"
 	sendstore "github.com/mspkit/mspkit/securesend/sqlstore"
 	"github.com/mspkit/mspkit/teamsapp"
+	"github.com/mspkit/mspkit/teamsapp/changefeed"
+	feedstore "github.com/mspkit/mspkit/teamsapp/changefeed/sqlstore"
 	teamsstore "github.com/mspkit/mspkit/teamsapp/sqlstore"
+	"github.com/mspkit/mspkit/teamsapp/workflows"
+	flowstore "github.com/mspkit/mspkit/teamsapp/workflows/sqlstore"
 	"github.com/mspkit/mspkit/verify"
 	"github.com/mspkit/mspkit/verify/redisstore"
 	"github.com/mspkit/mspkit/verify/sqlstore"
@@ -72,6 +85,13 @@ type stores struct {
 	verify        verify.Store
 	sends         securesend.SecretStore
 	conversations teamsapp.Store
+	psa           psaStore
+	outbox        outbox.Store
+	connections   entra.ConnectionStore
+	directory     contacts.Directory
+	senders       mail.SenderStore
+	flows         workflows.Store
+	feed          changefeed.Store
 }
 
 // openStores opens the host's databases and what the packages keep in them.
@@ -100,6 +120,22 @@ func (a *app) openStores(ctx context.Context) (out stores, err error) {
 	if out.conversations, err = teamsstore.New(db, dialect, teams); err != nil {
 		return out, err
 	}
+	tickets, notes := &psastore.Options{Schema: schema}, &outboxstore.Options{Schema: schema}
+	if err := errors.Join(psastore.Migrate(ctx, db, dialect, tickets), outboxstore.Migrate(ctx, db, dialect, notes)); err != nil {
+		return out, err
+	}
+	if out.psa, err = psastore.New(db, dialect, tickets); err != nil {
+		return out, err
+	}
+	if out.outbox, err = outboxstore.New(db, dialect, notes); err != nil {
+		return out, err
+	}
+	if err := out.openOffice(ctx, db, dialect, schema); err != nil {
+		return out, err
+	}
+	if err := out.openTeams(ctx, db, dialect, schema); err != nil {
+		return out, err
+	}
 	if s.kind == storeRedis {
 		err := a.openRedis(ctx, &out)
 		return out, err
@@ -113,6 +149,37 @@ func (a *app) openStores(ctx context.Context) (out stores, err error) {
 	}
 	out.sends, err = sendstore.New(db, dialect, sends)
 	return out, err
+}
+
+// openOffice opens what is kept of the clients' Microsoft 365.
+func (out *stores) openOffice(ctx context.Context, db *sql.DB, dialect sqlstore.Dialect, schema string) error {
+	connections, people, senders := &entrastore.Options{Schema: schema}, &peoplestore.Options{Schema: schema}, &mailstore.Options{Schema: schema}
+	err := errors.Join(entrastore.Migrate(ctx, db, dialect, connections), peoplestore.Migrate(ctx, db, dialect, people), mailstore.Migrate(ctx, db, dialect, senders))
+	if err != nil {
+		return err
+	}
+	if out.connections, err = entrastore.New(db, dialect, connections); err != nil {
+		return err
+	}
+	if out.directory, err = peoplestore.New(db, dialect, people); err != nil {
+		return err
+	}
+	out.senders, err = mailstore.New(db, dialect, senders)
+	return err
+}
+
+// openTeams opens what is kept of channels and of chats that are followed.
+func (out *stores) openTeams(ctx context.Context, db *sql.DB, dialect sqlstore.Dialect, schema string) error {
+	flows, feed := &flowstore.Options{Schema: schema}, &feedstore.Options{Schema: schema}
+	err := errors.Join(flowstore.Migrate(ctx, db, dialect, flows), feedstore.Migrate(ctx, db, dialect, feed))
+	if err != nil {
+		return err
+	}
+	if out.flows, err = flowstore.New(db, dialect, flows); err != nil {
+		return err
+	}
+	out.feed, err = feedstore.New(db, dialect, feed)
+	return err
 }
 
 func (a *app) openRedis(ctx context.Context, out *stores) error {

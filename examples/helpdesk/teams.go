@@ -93,7 +93,7 @@ func (t *playedTeams) install(ctx context.Context, p person, on bool) error {
 
 // teamsChannel makes the bot and the way to reach people by it. After the service is there, [app.serveTeams] gives the
 // bot its ears.
-func (a *app) teamsChannel(ring *mspkit.KeyRing, store teamsapp.Store) (verify.Channel, error) {
+func (a *app) teamsChannel(ring *mspkit.KeyRing, s stores) (verify.Channel, error) {
 	app := teamsapp.App{ID: a.cfg.botID, TenantID: a.cfg.botTenant, Credential: teamsapp.ClientSecret(a.cfg.botSecret.Reveal())}
 	o := &teamsapp.Options{Now: a.now, Logger: a.cfg.log}
 	if a.cfg.realTeams {
@@ -116,10 +116,13 @@ func (a *app) teamsChannel(ring *mspkit.KeyRing, store teamsapp.Store) (verify.C
 		o.Cloud = a.teams.Cloud()
 	}
 	var err error
-	if a.bot, err = teamsapp.New(app, ring, store, a.customer, o); err != nil {
+	if a.bot, err = teamsapp.New(app, ring, s.conversations, a.customer, o); err != nil {
 		return nil, err
 	}
-	return teamschannel.New(a.bot, a.teamsOptions())
+	if err := a.openTeamsDesk(ring, s); err != nil {
+		return nil, err
+	}
+	return teamschannel.New(a.reach, a.teamsOptions())
 }
 
 func (a *app) teamsOptions() *teamschannel.Options {

@@ -170,8 +170,6 @@ func TestTheReasonForAnotherWayIsReadAsASentence(t *testing.T) {
 	} {
 		require.Equal(t, want, failoverWords(failover, "email"))
 	}
-	e := verify.Event{Kind: verify.EventFailedOver, Channel: "teams", Reason: "the app is not installed", By: verify.BySystem}
-	require.Contains(t, sentence(e, "Dana"), "Teams could not be used, so the next way")
 }
 
 func TestErrorsOnTheDeviceAreExplained(t *testing.T) {

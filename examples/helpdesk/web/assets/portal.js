@@ -4,6 +4,12 @@
 
 const state = { technician: "jane", person: "dana", data: null, error: "", tab: "teams", action: "reset-password", way: "" };
 const $ = (id) => document.getElementById(id);
+// In a ticket system's frame the session says who works on what; it is kept here and nowhere else.
+let session = $("desk").dataset.session || "";
+const pod = session !== "";
+const api = pod ? "" : "api/";
+const who = (p) => pod ? { session } : { person: p.ID, tenant: p.Tenant, technician: state.technician };
+if (pod) window.history.replaceState(null, "", window.location.pathname); // the launch need not stay in the address
 
 function h(tag, attrs, ...children) {
   const e = document.createElement(tag);
@@ -83,10 +89,10 @@ function toast(text) {
 
 async function post(name, fields) {
   const p = state.data.person;
-  const body = new URLSearchParams({ person: p.ID, tenant: p.Tenant, technician: state.technician, ...fields });
+  const body = new URLSearchParams({ ...who(p), ...fields });
   let res, v;
   try {
-    res = await fetch("api/" + name, { method: "POST", body });
+    res = await fetch(api + name, { method: "POST", body });
     v = await res.json();
   } catch {
     toast("The helpdesk program does not answer. Is it still running?");
@@ -101,11 +107,14 @@ async function refresh() {
   const n = ++refresh.count;
   let data, error = "";
   try {
-    const res = await fetch("api/state?" + new URLSearchParams({ person: state.person, technician: state.technician }));
+    const res = await (pod ? fetch("state", { method: "POST", body: new URLSearchParams({ session }) })
+      : fetch("api/state?" + new URLSearchParams({ person: state.person, technician: state.technician })));
+    if (pod && res.status === 404) { error = (await res.json()).error; throw new Error(error); }
     if (!res.ok) throw new Error(res.status);
     data = await res.json();
+    if (data.session) session = data.session; // renewed while the view is open
   } catch {
-    error = "The helpdesk program does not answer.";
+    error ||= "The helpdesk program does not answer.";
   }
   if (n !== refresh.count) return; // a newer one is on its way
   state.error = error;
@@ -133,7 +142,16 @@ function put(id, key, build) {
 
 function paint() {
   const d = state.data;
-  if (!d) return;
+  if (!d) {
+    if (pod && state.error) put("desk", state.error, () => h("p", { class: "notice notice-danger" }, h("div", {}, state.error)));
+    return;
+  }
+  if (pod) {
+    state.technician = d.technicians[0].ID;
+    put("desk", [d.person, state.action, state.way, state.error], desk);
+    tick();
+    return;
+  }
   put("technician", [d.technicians, state.technician], () => d.technicians.map((t) =>
     h("option", { value: t.ID, selected: t.ID === state.technician }, `${t.Name} · ${t.Role}`)));
   put("people", [d.people, state.person], peopleList);
@@ -177,15 +195,15 @@ function desk() {
   return [
     state.error ? h("p", { class: "notice notice-danger" }, h("div", {}, state.error)) : "",
     h("div", { class: "panel person" },
-      h("div", { class: "person-head" }, avatar(p.Name),
-        h("div", { class: "person-text" }, h("h1", {}, p.Name), h("p", { class: "muted" }, `${p.Title} · ${p.Company}`)),
+      h("div", { class: "person-head" }, p.Photo ? h("img", { class: "portrait", src: p.Photo, alt: "", width: 52, height: 52 }) : avatar(p.Name),
+        h("div", { class: "person-text" }, h("h1", {}, p.Name), h("p", { class: "muted" }, `${p.Title} · ${p.Company}`, p.Manager ? ` · reports to ${p.Manager}` : "")),
         h("span", { class: "badge-shield " + p.Shield }, icon(p.Shield), p.ShieldText)),
       h("ul", { class: "addresses" },
         p.Teams ? address("teams", { Value: "Teams" }) : "", p.Phones.map((a) => address("phone", a)), p.Emails.map((a) => address("mail", a)),
         p.Phones.length ? "" : h("li", { class: "muted" }, icon("phone"), "no phone on record")),
-      h("p", { class: "hint" }, p.Hint),
+      p.Hint ? h("p", { class: "hint" }, p.Hint) : "",
       h("div", { class: "tools" },
-        p.CallBy
+        pod ? "" : p.CallBy
           ? h("button", { type: "button", id: "hangup", class: "button secondary small", on: { click: () => post("call", { side: "" }) } }, icon("phone"), `With ${p.CallWith} · hang up`)
           : [h("button", { type: "button", id: "call-in", class: "button secondary small", on: { click: () => post("call", { side: "contact" }) } }, icon("phone"), `${p.Name.split(" ")[0]} calls`),
             h("button", { type: "button", id: "call-out", class: "button secondary small", on: { click: () => post("call", { side: "technician" }) } }, icon("phone"), "You call")],
@@ -195,7 +213,7 @@ function desk() {
     [...open, ...showLast].map(challenge),
     open.some((c) => c.Kind === "caller") ? "" : startForm(p),
     sends.panel(p),
-    h("div", { class: "columns-2" }, ticket(p), history(p)),
+    pod ? "" : h("div", { class: "columns-2" }, ticket(p), verifications(p)),
   ];
 }
 
@@ -223,7 +241,7 @@ function startForm(p) {
 
 // showDevice turns to the device on which the message of a new challenge has arrived.
 function showDevice(c) {
-  if (!c || !devicesOf[c.Channel]) return;
+  if (pod || !c || !devicesOf[c.Channel]) return;
   state.tab = devicesOf[c.Channel];
   paint();
 }
@@ -238,6 +256,8 @@ function challenge(c) {
   const body = [];
   if (teams && c.Delivery === "failed") {
     // There is nothing to type it into.
+  } else if (pending && c.Method !== "code" && !(c.Kind === "technician" ? c.Word : c.Number)) {
+    body.push(h("p", { class: "muted" }, `A colleague has begun this. Only they see what ${first} has to hear.`));
   } else if (pending && c.Kind === "technician") {
     body.push(h("p", {}, `${first} ${teams ? "types into the card" : "opens the page and types"} what you say:`), h("p", { class: "say say-word", "aria-label": "Words to say" }, c.Word));
   } else if (pending && c.Method === "number") {
@@ -261,7 +281,7 @@ function challenge(c) {
       h("span", { class: "tag" + (c.Delivery === "failed" ? " tag-danger" : c.Delivery === "delivered" ? " tag-ok" : "") }, { pending: "sending", sent: "sent", delivered: "delivered", failed: "not delivered" }[c.Delivery]),
       h("span", { class: "tag" + (c.Tries < 2 ? " tag-warning" : "") }, c.Tries === 1 ? "one try left" : `${c.Tries} tries left`),
       c.Fresh ? h("span", { class: "tag tag-warning" }, "new address, low assurance") : "",
-      c.Method === "number" && !teams ? h("span", { class: "tag", title: "For somebody who phones and says that it is not them" }, "“not me” words: ", h("b", {}, c.Word)) : "") : "",
+      c.Method === "number" && !teams && c.Word ? h("span", { class: "tag", title: "For somebody who phones and says that it is not them" }, "“not me” words: ", h("b", {}, c.Word)) : "") : "",
     c.Waits ? h("p", { class: "row" },
       lead ? h("button", { type: "button", id: "approve", class: "button", on: { click: () => ask("Approve", `You agree, as second technician, that ${first} is who they say.`, "approve", { id: c.ID }) } }, "Approve") : "",
       h("span", { class: "muted small" }, `${first} is listed: a team lead must approve before this proves anything.`)) : "",
@@ -279,12 +299,20 @@ function challenge(c) {
 }
 
 function ticket(p) {
-  return h("div", { class: "panel" }, h("h2", { class: "with-icon" }, icon("ticket"), `Ticket ${p.Ticket}`), h("p", { class: "muted" }, p.About),
-    p.Notes.length ? h("ol", { class: "notes" }, p.Notes.map((n) => h("li", { class: n.Alert ? "alert" : "" }, h("time", {}, clock(n.At)), h("span", {}, n.Alert ? h("b", {}, "Alert. ") : "", n.Text, n.Public ? h("span", { class: "tag" }, "client sees it") : "", n.Contact ? h("span", { class: "tag" }, "contact's log") : ""))))
+  // The window is opened by the press itself: what comes later would be taken for an advertisement.
+  const compact = async () => {
+    const w = window.open("about:blank", "_blank", "popup,width=420,height=760");
+    const v = await post("launch", {});
+    if (v && w) w.location = v.address; else w?.close();
+  };
+  return h("div", { class: "panel" }, h("h2", { class: "with-icon" }, icon("ticket"), p.Ticket ? `Ticket ${p.Ticket}` : "No ticket yet"), p.About ? h("p", { class: "muted" }, p.About) : "",
+    h("div", { class: "tools links" }, h("a", { class: "link small", id: "psa-open", href: `psa?tenant=${encodeURIComponent(p.Tenant)}&technician=${state.technician}` }, "Ticket system and outbox"), h("a", { class: "link small", id: "office-open", href: `microsoft365?tenant=${encodeURIComponent(p.Tenant)}&technician=${state.technician}` }, "Microsoft 365"), h("a", { class: "link small", id: "teams-open", href: `teams?tenant=${encodeURIComponent(p.Tenant)}&technician=${state.technician}` }, "Teams"),
+      p.Ticket ? h("button", { type: "button", id: "pod-open", class: "link small", title: "What the ticket system shows in a frame beside the ticket", on: { click: compact } }, "Compact view") : ""),
+    p.Notes.length ? h("ol", { class: "notes" }, p.Notes.map((n) => h("li", { class: n.Alert ? "alert" : "" }, h("time", {}, clock(n.At)), h("span", {}, n.Alert ? h("b", {}, "Alert. ") : "", n.Text, n.Waiting ? h("span", { class: "tag tag-warning", title: "It waits in the outbox until the ticket system takes it" }, "on the way") : "", n.Dead ? h("span", { class: "tag tag-danger", title: "The outbox says why, and can try again" }, "not delivered") : "", n.Public ? h("span", { class: "tag" }, "client sees it") : "", n.Contact ? h("span", { class: "tag" }, "contact's log") : ""))))
       : h("p", { class: "empty" }, "Notes appear here by themselves."));
 }
 
-function history(p) {
+function verifications(p) {
   return h("div", { class: "panel" }, h("h2", { class: "with-icon" }, icon("shield"), "Verifications"),
     p.History.length ? h("ul", { class: "history" }, p.History.map((c) => {
       const [title, sign] = states[c.State] || [c.State, "none"];
@@ -429,9 +457,11 @@ function ask(title, text, action, fields) {
   d.showModal();
 }
 
-$("technician").addEventListener("change", (e) => { state.technician = e.target.value; refresh(); });
-$("advance").addEventListener("click", () => post("advance", {}).then((v) => v && toast("Six minutes have passed.")));
-$("help-open").addEventListener("click", () => $("help").showModal());
+if (!pod) {
+  $("technician").addEventListener("change", (e) => { state.technician = e.target.value; refresh(); });
+  $("advance").addEventListener("click", () => post("advance", {}).then((v) => v && toast("Six minutes have passed.")));
+  $("help-open").addEventListener("click", () => $("help").showModal());
+}
 
 async function loop() {
   if (!document.hidden) await refresh();

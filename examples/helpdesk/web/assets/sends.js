@@ -17,7 +17,7 @@ const sends = (() => {
     const t = encodeURIComponent(p.Tenant);
     return h("section", { class: "panel sends", "aria-label": "Secure sends" },
       h("div", { class: "sends-head" }, h("h2", { class: "with-icon" }, icon("lock"), "Secure sends"),
-        h("a", { class: "link small", href: `settings?tenant=${t}&technician=${state.technician}` }, p.Rules.Locked ? "Settings (locked)" : "Settings")),
+        pod ? "" : h("a", { class: "link small", href: `settings?tenant=${t}&technician=${state.technician}` }, p.Rules.Locked ? "Settings (locked)" : "Settings")),
       h("div", { class: "tools" },
         h("button", { type: "button", id: "send-open", class: "button small", on: { click: () => compose(p, "send") } }, icon("send"), "Send securely"),
         h("button", { type: "button", id: "ask-open", class: "button secondary small", on: { click: () => compose(p, "ask") } }, icon("inbox"), "Ask for a secret or file")),
@@ -109,7 +109,7 @@ const sends = (() => {
     async function submit(grant) {
       status.hidden = true;
       const body = new FormData();
-      for (const [k, v] of Object.entries({ person: p.ID, tenant: p.Tenant, technician: state.technician, ...(old ? { replaces: old.ID } : {}) })) body.append(k, v);
+      for (const [k, v] of Object.entries({ ...who(p), ...(old ? { replaces: old.ID } : {}) })) body.append(k, v);
       const files = [...($("send-files")?.files || [])];
       for (const e of form.elements) {
         if (!e.name || e.type === "file" || e.type === "checkbox" && !e.checked) continue;
@@ -134,6 +134,7 @@ const sends = (() => {
       }
       await refresh();
       done(p, v, ask, grant);
+      if (pod) return;
       state.tab = { teams: "teams", sms: "sms", email: "mail" }[body.get("deliver")] || state.tab;
       paint();
     }
@@ -144,7 +145,7 @@ const sends = (() => {
   // upload posts a form and tells how much of it has gone out.
   const upload = (name, body, small, progress) => new Promise((resolve) => {
     const r = new XMLHttpRequest();
-    r.open("POST", "api/" + name);
+    r.open("POST", api + name);
     r.responseType = "json";
     r.upload.onprogress = (e) => { if (e.lengthComputable) progress(e.loaded / e.total); };
     r.onload = () => resolve({ ok: r.status === 200, v: r.response });
@@ -174,13 +175,21 @@ const sends = (() => {
 
   function claim(id) {
     const key = "claim-" + id;
-    let c = sessionStorage.getItem(key);
+    let c = kept.get(key);
     if (!c) {
       c = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32)))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
-      sessionStorage.setItem(key, c);
+      kept.set(key, c);
     }
     return c;
   }
+
+  // A browser may refuse to keep anything for a frame of another site: then it is kept as long as the page is open.
+  const memory = new Map();
+  const kept = {
+    get: (k) => { try { return sessionStorage.getItem(k); } catch { return memory.get(k); } },
+    set: (k, v) => { try { sessionStorage.setItem(k, v); } catch { memory.set(k, v); } },
+    drop: (k) => { try { sessionStorage.removeItem(k); } catch { memory.delete(k); } },
+  };
 
   async function receive(p, s) {
     const fields = { id: s.ID, claim: claim(s.ID) };
@@ -191,7 +200,7 @@ const sends = (() => {
     const alive = setInterval(() => post("receive", fields), 25000);
     const burn = async () => {
       clearInterval(alive);
-      sessionStorage.removeItem("claim-" + s.ID);
+      kept.drop("claim-" + s.ID);
       await post("received", fields);
       d.close();
     };
@@ -200,8 +209,8 @@ const sends = (() => {
       h("p", { class: "muted" }, "It is shown this once. When you are done it is destroyed."),
       v.text ? h("p", { class: "received-text", translate: "no" }, v.text) : "",
       v.files.length ? h("ul", { class: "received-files" }, v.files.map((f, i) => h("li", {},
-        h("form", { method: "post", action: "api/receive-file" },
-          Object.entries({ ...fields, file: i, person: p.ID, tenant: p.Tenant, technician: state.technician }).map(([name, value]) => h("input", { type: "hidden", name, value: String(value) })),
+        h("form", { method: "post", action: api + "receive-file" },
+          Object.entries({ ...fields, file: i, ...who(p) }).map(([name, value]) => h("input", { type: "hidden", name, value: String(value) })),
           h("span", {}, h("b", {}, f.Name), h("small", {}, size(f.Size))), h("button", { class: "button secondary small" }, "Save"))))) : "",
       h("div", { class: "actions inline" }, h("button", { type: "button", id: "received", class: "button", on: { click: burn } }, "I have everything"))));
     d.addEventListener("close", () => clearInterval(alive), { once: true });
