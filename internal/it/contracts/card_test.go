@@ -15,16 +15,20 @@ import (
 	"github.com/mspkit/mspkit/teamsapp"
 )
 
+// contractFile returns a published file. Where nobody said in which folder it is, it need not be there.
+func contractFile(name string) ([]byte, error) {
+	dir := os.Getenv("MSPKIT_CONTRACTS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "..", "shared", "contracts")
+	}
+	return os.ReadFile(filepath.Join(dir, name))
+}
+
 // contract returns a published file, or skips.
 func contract(t testing.TB, name string) []byte {
 	t.Helper()
-	dir := os.Getenv("MSPKIT_CONTRACTS")
-	given := dir != ""
-	if !given {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "contracts")
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil && !given {
+	b, err := contractFile(name)
+	if err != nil && os.Getenv("MSPKIT_CONTRACTS") == "" {
 		t.Skipf("mspkit-needs: %s, in MSPKIT_CONTRACTS or in ../shared/contracts beside the checkout: %v", name, err)
 	}
 	require.NoError(t, err, "MSPKIT_CONTRACTS does not hold it")
