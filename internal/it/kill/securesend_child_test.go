@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/sqlx"
 	"github.com/mspkit/mspkit/securesend"
 	"github.com/mspkit/mspkit/securesend/dirblob"
 	"github.com/mspkit/mspkit/securesend/redisstore"
@@ -42,6 +43,25 @@ type place struct {
 	Once    bool // nothing is sent to Redis again
 }
 
+// dialect is that of a place in SQL.
+func (p place) dialect() sqlx.Dialect {
+	if p.Kind == "postgres" {
+		return sqlx.Postgres
+	}
+	return sqlx.SQLite
+}
+
+// db opens a place in SQL with at most so many connections, until the test ends.
+func (p place) db(t *testing.T, connections int) *sql.DB {
+	t.Helper()
+	driver := map[string]string{"postgres": "pgx", "sqlite": "sqlite"}[p.Kind]
+	db, err := sql.Open(driver, p.Address)
+	require.NoError(t, err)
+	db.SetMaxOpenConns(connections)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
 // open opens a store with connections of its own.
 func (p place) open(t *testing.T) securesend.SecretStore {
 	t.Helper()
@@ -56,23 +76,9 @@ func (p place) open(t *testing.T) securesend.SecretStore {
 		require.NoError(t, err)
 		return s
 	}
-	db, dialect := p.db(t)
-	s, err := sqlstore.New(db, dialect, nil)
+	s, err := sqlstore.New(p.db(t, 16), p.dialect(), nil)
 	require.NoError(t, err)
 	return s
-}
-
-func (p place) db(t *testing.T) (*sql.DB, sqlstore.Dialect) {
-	t.Helper()
-	driver, dialect := "sqlite", sqlstore.SQLite
-	if p.Kind == "postgres" {
-		driver, dialect = "pgx", sqlstore.Postgres
-	}
-	db, err := sql.Open(driver, p.Address)
-	require.NoError(t, err)
-	db.SetMaxOpenConns(16)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	return db, dialect
 }
 
 // instance is a service with its pages on a place.

@@ -16,7 +16,8 @@ func TestASendOutlivesTheProcessOnSQLite(t *testing.T) {
 	t.Parallel()
 	dsn := "file:" + filepath.Join(t.TempDir(), "test.db") +
 		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(ON)&_pragma=busy_timeout(5000)"
-	db, dialect := place{Kind: "sqlite", Address: dsn}.db(t)
+	p := place{Kind: "sqlite", Address: dsn}
+	db, dialect := p.db(t, 16), p.dialect()
 	require.NoError(t, sqlstore.Migrate(t.Context(), db, dialect, nil))
 	newChildren(t, "sqlite", dsn).killed()
 }
@@ -43,7 +44,8 @@ func TestASendOutlivesRedis(t *testing.T) {
 func TestASendOutlivesPostgres(t *testing.T) {
 	t.Parallel()
 	server := pgserver.New(t, "synchronous_commit=off", "wal_writer_delay=10s")
-	db, dialect := place{Kind: "postgres", Address: server.URL()}.db(t)
+	p := place{Kind: "postgres", Address: server.URL()}
+	db, dialect := p.db(t, 16), p.dialect()
 	require.NoError(t, sqlstore.Migrate(t.Context(), db, dialect, nil))
 	t.Run("process", func(t *testing.T) { newChildren(t, "postgres", server.URL()).killed() })
 	_, err := db.ExecContext(t.Context(), `DELETE FROM mspkit_securesend_records`)

@@ -300,7 +300,7 @@ func (x *sends) halves() (n int) {
 	x.Helper()
 	ctx := x.Context()
 	if x.place.Kind != "redis" {
-		db, _ := x.place.db(x.T)
+		db := x.place.db(x.T, 16)
 		require.NoError(x, db.QueryRowContext(ctx,
 			`SELECT COUNT(*) FROM mspkit_securesend_records WHERE LENGTH(half) + LENGTH(content) + LENGTH(number_mac) > 0`).Scan(&n))
 		return n

@@ -121,6 +121,7 @@ type line struct {
 	Code  string // of a delivery
 	Event *verify.Event
 	Send  *securesend.Event // of "send"
+	Said  *said             // of "said"
 }
 
 // journal is a file to which every process appends.
