@@ -17,18 +17,19 @@ func readDoc(t *testing.T, name string) string {
 	return string(raw)
 }
 
-// The guides show programs that Example_integrate and Example_teams run. A block that was changed in one place only is
-// found here.
+// The guides show programs that Example_integrate, Example_teams, Example_tickets, Example_microsoft365 and Example_teamsapp run. A
+// block that was changed in one place only is found here.
 func TestEveryBlockOfTheGuidesIsPartOfTheProgramThatRuns(t *testing.T) {
 	t.Parallel()
-	for guide, least := range map[string]int{"integrate": 9, "teams": 2} {
-		program, err := os.ReadFile(guide + "_example_test.go")
+	for guide, least := range map[string]int{"integrate": 9, "teams": 2, "tickets": 2, "microsoft365": 12, "teams-app": 20} {
+		file := strings.ReplaceAll(guide, "-", "") + "_example_test.go"
+		program, err := os.ReadFile(file)
 		require.NoError(t, err)
 		blocks := regexp.MustCompile("(?s)\n```go\n(.*?\n)```\n").FindAllStringSubmatch(readDoc(t, guide+".md"), -1)
 		require.GreaterOrEqual(t, len(blocks), least, "the blocks of %s.md are not found", guide)
 		for _, b := range blocks {
 			if !strings.Contains(string(program), "\n"+b[1]) { // require.Contains would print the whole program
-				t.Errorf("this block of docs/%s.md is not in %s_example_test.go:\n%s", guide, guide, b[1])
+				t.Errorf("this block of docs/%s.md is not in %s:\n%s", guide, file, b[1])
 			}
 		}
 	}

@@ -79,11 +79,15 @@ func takes(claim string) securesend.Take {
 
 func TestOfAllWhoTakeOneDoes(t *testing.T) {
 	t.Parallel()
+	rounds := 20
+	if testing.Short() {
+		rounds = 4
+	}
 	eachSendDatabase(t, func(t *testing.T, d database) {
 		t.Helper()
 		ctx, now := t.Context(), time.Now()
 		stores := []*sendsql.Store{openSend(t, d), openSend(t, d)}
-		for round := range 20 {
+		for round := range rounds {
 			r := simpleSend(fmt.Sprint("r", round), now)
 			require.NoError(t, stores[0].Put(ctx, r, told(securesend.EventCreated, "jane"), now))
 			var won atomic.Int64

@@ -17,15 +17,18 @@ import (
 )
 
 // TestOfAllWhoRedeemOneDoes lets many race for each of many proofs over two instances: 20,000 redeems, with
-// MSPKIT_SOAK=1 on PostgreSQL 1,000,000.
+// MSPKIT_SOAK=1 on PostgreSQL 250,000, with -short 2,000.
 func TestOfAllWhoRedeemOneDoes(t *testing.T) {
 	t.Parallel()
 	const racers = 250
 	eachVerifyDatabase(t, func(t *testing.T, d database) {
 		t.Helper()
 		redeems := 20_000
-		if os.Getenv("MSPKIT_SOAK") != "" && d.driver == "pgx" {
-			redeems = 1_000_000
+		switch {
+		case os.Getenv("MSPKIT_SOAK") != "" && d.driver == "pgx":
+			redeems = 250_000
+		case testing.Short():
+			redeems = 2_000
 		}
 		ctx, now := t.Context(), time.Now()
 		stores := []verify.Store{openVerify(t, d), openVerify(t, d)}
