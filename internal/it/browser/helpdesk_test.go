@@ -3,9 +3,11 @@ package browser_test
 import (
 	"bufio"
 	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,15 +19,30 @@ import (
 
 var ready = regexp.MustCompile(`Helpdesk is ready:\s+(http://\S+)`)
 
-// helpdesk builds and starts examples/helpdesk as a newcomer does, and returns its address.
-func helpdesk(t *testing.T) string {
+// program is examples/helpdesk, built once.
+var program struct {
+	once      sync.Once
+	dir, path string
+	out       []byte
+	err       error
+}
+
+func buildHelpdesk() {
+	if program.dir, program.err = os.MkdirTemp("", "mspkit-helpdesk"); program.err != nil {
+		return
+	}
+	program.path = filepath.Join(program.dir, "helpdesk")
+	program.out, program.err = exec.CommandContext(context.Background(), "go", "build", "-o", program.path, "github.com/mspkit/mspkit/examples/helpdesk").CombinedOutput()
+}
+
+// helpdesk builds and starts examples/helpdesk as a newcomer does, with variables such as A=b, and returns its address.
+func helpdesk(t *testing.T, env ...string) string {
 	t.Helper()
-	dir := t.TempDir()
-	program := filepath.Join(dir, "helpdesk")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/mspkit/mspkit/examples/helpdesk").CombinedOutput()
-	require.NoError(t, err, string(out))
+	program.once.Do(buildHelpdesk)
+	require.NoError(t, program.err, string(program.out))
 	ctx, stop := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "-addr", "127.0.0.1:0", "-data", filepath.Join(dir, "data"))
+	cmd := exec.CommandContext(ctx, program.path, "-addr", "127.0.0.1:0", "-data", filepath.Join(t.TempDir(), "data"))
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	pipe, err := cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -293,7 +293,7 @@ func TestEverySendStateIsUsableInEveryLook(t *testing.T) {
 				s := sendStates[j]
 				t.Run(s.name, func(t *testing.T) {
 					for _, locale := range []string{"en", "de", "ar-XB"} {
-						if shots == "" && (locale == "de" && j%2 == 0 || locale == "ar-XB" && j%4 != 0) {
+						if shots == "" && (locale == "de" && j%2 == 0 || locale == "ar-XB" && j%4 != 0) || !sampled(j/2, locale) {
 							continue // enough to see that long words and the other direction fit
 						}
 						b, w := newTab(t), newSends(t)
