@@ -133,7 +133,8 @@ func TestDocumentsLinkToWhatExists(t *testing.T) {
 			require.NoError(t, err, "%s links to %s", doc, target)
 			if strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Fuzz") {
 				require.False(t, info.IsDir(), "%s: %s should link to the file of the test", doc, name)
-				require.Contains(t, read(t, path), "func "+strings.Split(name, "/")[0]+"(", "%s says that %s is in %s", doc, name, target)
+				found := strings.Contains(read(t, path), "func "+strings.Split(name, "/")[0]+"(") // what it is not in is too long to print
+				require.True(t, found, "%s says that %s is in %s", doc, name, target)
 			}
 		}
 	}
