@@ -1,6 +1,6 @@
 # make check   before every commit, under two minutes when warm
 # make test    everything that go test finds
-# make ci      what decides about a merge, about three quarters of an hour
+# make ci      what decides about a merge, about an hour
 # make api     records the exported API after it changed
 # make fuzz    each fuzz target for FUZZTIME
 # make bench   the benchmarks, in a form that benchstat reads
