@@ -105,7 +105,7 @@ var sentinels = map[aadsts.Kind]error{
 }
 
 // numbers finds the numbers of an error where error_codes is missing.
-var numbers = regexp.MustCompile(`\bAADSTS(\d{4,9})\b`)
+var numbers = regexp.MustCompile(`\bAADSTS([1-9]\d{3,8})\b`)
 
 // maxNumbers is how many numbers of an error are looked at.
 const maxNumbers = 8

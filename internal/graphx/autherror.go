@@ -129,7 +129,7 @@ func (c *codes) UnmarshalJSON(b []byte) error {
 }
 
 var (
-	codePattern  = regexp.MustCompile(`AADSTS(\d{4,9})\b`)
+	codePattern  = regexp.MustCompile(`AADSTS([1-9]\d{3,8})\b`)
 	guidPattern  = regexp.MustCompile(`^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 	tracePattern = regexp.MustCompile(`(Trace|Correlation) ID: ([0-9A-Fa-f-]{36})`)
 )

@@ -84,7 +84,7 @@ func FuzzTokenError(f *testing.F) {
 	for _, s := range []string{
 		`{"error":"invalid_grant","error_description":"AADSTS65001: x\r\nTrace ID: 5d1e8c3c-0000-4000-8000-000000000001","error_codes":[65001],"suberror":"x","claims":"{}"}`,
 		`{"error":"invalid_client","error_codes":["7000215",1e9,-1,null]}`, `{"error":{"code":"x"}}`, `{"error":5}`, `[]`, "x AADSTS50076 {", "{{{{{",
-		`RESPONSE 400 { "error": "invalid_grant" }`,
+		`RESPONSE 400 { "error": "invalid_grant" }`, "AADSTS00000",
 	} {
 		f.Add([]byte(s))
 	}
