@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -26,11 +27,33 @@ type Transport struct {
 	limiter     *limiter
 }
 
-// New returns the pipeline over base; nil is http.DefaultTransport. It fails with [mspkit.ErrInvalid] where an
-// option cannot be used.
+var own struct {
+	once sync.Once
+	base http.RoundTripper
+}
+
+// ownTransport returns a copy of http.DefaultTransport, for whose idle connections nobody else decides: whoever closes those of
+// the default one, as each test server does at its end, lets requests fail that are about to use one. There is one copy in a
+// program, made when it is wanted, so that who only imports this package does not link it.
+func ownTransport() http.RoundTripper {
+	own.once.Do(func() {
+		own.base = http.DefaultTransport
+		if t, ok := own.base.(*http.Transport); ok {
+			own.base = t.Clone()
+		}
+	})
+	return own.base
+}
+
+// New returns the pipeline over base; nil is what http.DefaultTransport is when it is first wanted, with connections of its
+// own, or http.DefaultTransport itself where the program has put something else there. It fails with [mspkit.ErrInvalid] where
+// an option cannot be used.
 func New(base http.RoundTripper, o *Options) (*Transport, error) {
 	if base == nil {
 		base = http.DefaultTransport
+		if _, ok := base.(*http.Transport); ok {
+			base = ownTransport()
+		}
 	}
 	t := &Transport{base: base}
 	if err := t.configure(o); err != nil {
