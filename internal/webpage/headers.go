@@ -116,13 +116,17 @@ func (s Headers) validate() error {
 	return errors.Join(errs...)
 }
 
-// validOrigin accepts "https://host", "https://host:port", "https://*.host" and, for emulators, "http://" with a loopback
-// address: nothing that could end the directive or begin another.
+// validOrigin accepts "https://host", "https://host:port", "https://*.host" and, for emulators, "http://" with a port of a
+// loopback address or of localhost, which browsers look up nowhere: nothing that could end the directive or begin another.
 func validOrigin(s string) bool {
 	host, ok := strings.CutPrefix(s, "https://")
 	if !ok {
-		a, err := netip.ParseAddrPort(strings.TrimPrefix(s, "http://"))
-		return strings.HasPrefix(s, "http://") && err == nil && a.Addr().Zone() == "" && a.Addr().IsLoopback()
+		plain, ok := strings.CutPrefix(s, "http://")
+		if port, local := strings.CutPrefix(plain, "localhost:"); local {
+			plain = "127.0.0.1:" + port
+		}
+		a, err := netip.ParseAddrPort(plain)
+		return ok && err == nil && a.Addr().Zone() == "" && a.Addr().IsLoopback()
 	}
 	host = strings.TrimPrefix(host, "*.")
 	if host == "" || strings.Trim(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:") != "" {
