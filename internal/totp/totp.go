@@ -112,3 +112,14 @@ func Match(secret []byte, typed string, now time.Time, skew int) (step int64, ok
 // Fresh reports whether a matched step may be accepted after last was: each once, and never an older one. It decides
 // alone; no clock is asked, so instances whose clocks differ decide alike.
 func Fresh(last, step int64) bool { return step > last }
+
+// Accept reports whether typed is the code of a step that may be accepted after last, and puts that step into last. Store it by
+// compare-and-set before the code is believed.
+func Accept(secret []byte, last *int64, typed string, now time.Time, skew int) bool {
+	step, ok := Match(secret, typed, now, skew)
+	if !ok || !Fresh(*last, step) {
+		return false
+	}
+	*last = step
+	return true
+}

@@ -56,7 +56,7 @@ func New(store verify.FactorStore, ring *mspkit.KeyRing, o *Options) (*Channel, 
 	} else {
 		box, err := seal.New(ring, "verify/totp")
 		errs = append(errs, err)
-		c.factors = &factors{store: store, box: box}
+		c.factors = newFactors(store, box)
 		c.recovery, err = totp.NewRecovery(ring, "verify/totp")
 		errs = append(errs, err)
 		c.numbers, err = token.NewHasher(ring, "verify/totp/number")
@@ -120,12 +120,7 @@ func (c *Channel) CheckAnswer(ctx context.Context, q verify.Question, now time.T
 
 // accept takes a code that was not used and makes it used.
 func (a *active) accept(typed string, now time.Time, skew int) bool {
-	step, ok := totp.Match(a.Secret, typed, now, skew)
-	if !ok || !totp.Fresh(a.Last, step) {
-		return false
-	}
-	a.Last = step
-	return true
+	return totp.Accept(a.Secret, &a.Last, typed, now, skew)
 }
 
 // Status is what a technician may know of a contact's app.
@@ -140,7 +135,7 @@ type Status struct {
 
 // Status returns what there is of a contact; nothing is the zero Status.
 func (c *Channel) Status(ctx context.Context, tenant mspkit.TenantID, subject string) (Status, error) {
-	_, st, err := c.factors.load(ctx, tenant, subject)
+	st, err := c.factors.load(ctx, tenant, subject)
 	if err != nil {
 		return Status{}, fmt.Errorf("totp: status: %w", err)
 	}

@@ -2,13 +2,12 @@ package totp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/seal"
+	"github.com/mspkit/mspkit/internal/sealed"
 	"github.com/mspkit/mspkit/internal/totp"
 	"github.com/mspkit/mspkit/verify"
 )
@@ -67,52 +66,36 @@ func (p *pending) dead() bool {
 // factors reads and changes sealed factors.
 type factors struct {
 	store verify.FactorStore
-	box   *seal.Box
+	cell  *sealed.Cell[state]
 }
 
-// load returns a factor and what is in it. That there is none is the zero state.
-func (f *factors) load(ctx context.Context, tenant mspkit.TenantID, subject string) (verify.Factor, *state, error) {
-	st := &state{}
-	row, err := f.store.Factor(ctx, tenant, subject, Kind)
+func newFactors(store verify.FactorStore, box *seal.Box) *factors {
+	f := &factors{store: store}
+	f.cell = sealed.New[state](box, f.get, f.swap, verify.ErrConflict)
+	return f
+}
+
+func (f *factors) get(ctx context.Context, place ...string) ([]byte, int64, error) {
+	row, err := f.store.Factor(ctx, mspkit.TenantID(place[0]), place[1], Kind)
 	if errors.Is(err, verify.ErrNotFound) {
-		return verify.Factor{Tenant: tenant, Subject: subject, Kind: Kind}, st, nil
+		return nil, 0, nil
 	}
-	if err != nil {
-		return row, nil, err
-	}
-	plain, err := f.box.Open(row.Sealed, string(tenant), subject)
-	if err != nil {
-		return row, nil, err
-	}
-	if err := json.Unmarshal(plain, st); err != nil {
-		return row, nil, errors.New("the factor cannot be read") // err may repeat what is in it
-	}
-	return row, st, nil
+	return row.Sealed, row.Version, err
 }
 
-// maxConflicts is how often a change is tried again. Each time somebody else's change went through.
-const maxConflicts = 32
+func (f *factors) swap(ctx context.Context, record []byte, version int64, now time.Time, place ...string) error {
+	row := verify.Factor{Tenant: mspkit.TenantID(place[0]), Subject: place[1], Kind: Kind, Sealed: record, Version: version}
+	_, err := f.store.PutFactor(ctx, row, now)
+	return err
+}
 
-// change stores what decide makes of a factor, if decide says so, by compare-and-set. Where another change came between,
-// decide decides again on what is there then: it must keep nothing of what it decided before.
+// load returns what is in a factor. That there is none is the zero state.
+func (f *factors) load(ctx context.Context, tenant mspkit.TenantID, subject string) (*state, error) {
+	return f.cell.Load(ctx, string(tenant), subject)
+}
+
+// change stores what decide makes of a factor, if decide says so, by compare-and-set. It must keep nothing of what it decided
+// before: see [sealed.Cell.Change].
 func (f *factors) change(ctx context.Context, tenant mspkit.TenantID, subject string, now time.Time, decide func(*state) (store bool, err error)) error {
-	for range maxConflicts {
-		row, st, err := f.load(ctx, tenant, subject)
-		if err != nil {
-			return err
-		}
-		store, err := decide(st)
-		if err != nil || !store {
-			return err
-		}
-		plain, err := json.Marshal(st)
-		if err != nil {
-			return errors.New("the factor cannot be written")
-		}
-		row.Sealed = f.box.Seal(plain, string(tenant), subject)
-		if _, err = f.store.PutFactor(ctx, row, now); !errors.Is(err, verify.ErrConflict) {
-			return err
-		}
-	}
-	return fmt.Errorf("the factor was changed %d times in between: %w", maxConflicts, verify.ErrConflict)
+	return f.cell.Change(ctx, now, decide, string(tenant), subject)
 }

@@ -5,9 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/mspkit/mspkit/internal/cleantext"
 	"github.com/mspkit/mspkit/internal/token"
@@ -74,7 +72,7 @@ type visit struct {
 // open returns what the request's link leads to. Where it returns false it has answered.
 func (e *Enrolment) open(w http.ResponseWriter, r *http.Request) (visit, bool) {
 	v := visit{link: e.c.parseLink(r.PathValue("token")), now: e.o.Now()}
-	_, st, err := e.c.factors.load(r.Context(), v.tenant, v.subject)
+	st, err := e.c.factors.load(r.Context(), v.tenant, v.subject)
 	if err != nil {
 		e.unavailable(w, r, "a link could not be opened", err)
 		return v, false
@@ -311,21 +309,14 @@ func digits(typed string, n int) (ascii, fault string) {
 	if len(typed) > 256 {
 		return "", faultFormat
 	}
-	var b strings.Builder
-	for _, r := range typed {
-		switch {
-		case unicode.Is(unicode.Nd, r):
-			b.WriteByte(byte('0' + cleantext.Digit(r)))
-		case unicode.IsSpace(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Pd, r):
-		default:
-			return "", faultFormat
-		}
-	}
-	switch b.Len() {
-	case 0:
+	ascii, _, ok := cleantext.Typed(typed)
+	switch {
+	case !ok:
+		return "", faultFormat
+	case ascii == "":
 		return "", faultEmpty
-	case n:
-		return b.String(), faultNone
+	case len(ascii) != n:
+		return "", faultFormat
 	}
-	return "", faultFormat
+	return ascii, faultNone
 }
