@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
-	"github.com/mspkit/mspkit/internal/httpx"
 	"github.com/mspkit/mspkit/internal/seal"
 	"github.com/mspkit/mspkit/internal/token"
 )
@@ -50,11 +49,11 @@ type Integration struct {
 	Scopes []string
 	// Permissions are what the page says that the consent allows. They do not decide about anything: keep them equal to
 	// those of the app registration.
-	Permissions []Permission
+	Permissions []GraphPermission
 }
 
-// Permission is a permission of Microsoft Graph.
-type Permission struct {
+// GraphPermission is a permission of Microsoft Graph.
+type GraphPermission struct {
 	// Name is Microsoft's, such as "User.Read.All".
 	Name string
 	// Text says what it is for. Empty means a text of ours, which the most usual permissions have.
@@ -190,10 +189,8 @@ type Consent struct {
 	o        ConsentOptions
 	links    *token.Codec
 	states   *seal.Box // what a link remembers
-	flows    *seal.Box // what a browser remembers
 	results  *seal.Box // what the last page says
-	http     *http.Client
-	secure   bool // BaseURL is https
+	flow     *Flow
 }
 
 // NewConsent returns consent by links. verifier must be of the same application. It reports all faults at once and does
@@ -212,14 +209,13 @@ func NewConsent(store ConnectionStore, verifier *Verifier, ring *mspkit.KeyRing,
 	if verifier.clientID != c.o.ClientID {
 		return nil, fmt.Errorf("entra: consent: the verifier is of another application: %w", mspkit.ErrInvalid)
 	}
-	c.secure = strings.HasPrefix(strings.ToLower(c.o.BaseURL), "https://")
-	var errs [5]error
+	var errs [4]error
 	c.links, errs[0] = token.NewCodec(ring, "entra/consent")
 	c.states, errs[1] = seal.New(ring, "entra/consent-state")
-	c.flows, errs[2] = seal.New(ring, "entra/consent-flow")
-	c.results, errs[3] = seal.New(ring, "entra/consent-result")
-	c.http, errs[4] = httpx.NewClient(c.o.HTTPClient, &httpx.Options{
-		Timeout: exchangeTimeout, TryTimeout: exchangeTimeout, MaxRetries: -1, MaxBody: maxAnswer, Logger: c.o.Logger, Now: c.o.Now,
+	c.results, errs[2] = seal.New(ring, "entra/consent-result")
+	c.flow, errs[3] = NewFlow("consent", verifier, ring, &FlowOptions{
+		Cloud: c.o.Cloud, ClientID: c.o.ClientID, Secret: c.o.Secret, Assertion: c.o.Assertion, RedirectURL: c.RedirectURL(), TTL: flowTTL,
+		HTTPClient: c.o.HTTPClient, Logger: c.o.Logger, Now: c.o.Now,
 	})
 	return c, errors.Join(errs[:]...)
 }
@@ -348,14 +344,14 @@ func (c *Consent) scopes(in Integration) string {
 	return strings.Join(in.Scopes, " ")
 }
 
-// loginOrigins are where the button of the page may lead the browser. Microsoft sends some on to a host below its own.
-func (c *Consent) loginOrigins() []string {
-	u, err := url.Parse(c.o.Cloud.Login)
+// loginOrigins are where a form that leads to Microsoft may lead the browser. Microsoft sends some on to a host below its own.
+func loginOrigins(c Cloud) []string {
+	u, err := url.Parse(c.Login)
 	if err != nil {
 		return nil
 	}
 	origins := []string{u.Scheme + "://" + u.Host}
-	if slices.Contains([]string{PublicCloud().Login, USGovCloud().Login, ChinaCloud().Login}, c.o.Cloud.Login) {
+	if slices.Contains([]string{PublicCloud().Login, USGovCloud().Login, ChinaCloud().Login}, c.Login) {
 		origins = append(origins, "https://*."+u.Host)
 	}
 	return origins

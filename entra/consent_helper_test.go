@@ -91,7 +91,7 @@ func newSite(t testing.TB, change func(*site)) *site {
 	s.options = entra.ConsentOptions{
 		Cloud: s.Cloud(), ClientID: s.app.ID, Secret: mspkit.Redact("the client secret"), BaseURL: s.base, Now: s.now,
 		Integrations: []entra.Integration{
-			{Name: "contacts", Title: "Contacts in step", Permissions: []entra.Permission{{Name: "User.Read.All"}, {Name: "Group.Read.All", Text: "For teams"}, {Name: "X.Y"}}},
+			{Name: "contacts", Title: "Contacts in step", Permissions: []entra.GraphPermission{{Name: "User.Read.All"}, {Name: "Group.Read.All", Text: "For teams"}, {Name: "X.Y"}}},
 			{Name: "mail", Scopes: []string{"https://graph.example/Mail.Send"}},
 		},
 		Describe: func(_ context.Context, l entra.LinkState) (entra.Asking, error) {

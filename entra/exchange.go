@@ -4,15 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-
+	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/httpx"
 )
 
@@ -25,39 +23,38 @@ const (
 	maxCode = 8 << 10
 )
 
-// oauth is the flow of an administrator's own sign-in.
-func (c *Consent) oauth() *oauth2.Config {
-	at := c.o.Cloud.Login + "/organizations/oauth2/v2.0/"
-	return &oauth2.Config{
-		ClientID: c.o.ClientID, RedirectURL: c.RedirectURL(), Scopes: []string{"openid", "profile"},
-		Endpoint: oauth2.Endpoint{AuthURL: at + "authorize", TokenURL: at + "token", AuthStyle: oauth2.AuthStyleInParams},
-	}
+// exchangeRequest is what a code is exchanged with.
+type exchangeRequest struct {
+	clientID                              string
+	secret                                mspkit.Redacted[string]
+	assertion                             func(ctx context.Context, audience string) (string, error)
+	tokenURL, redirectURL, code, verifier string
+	now                                   func() time.Time
 }
 
 // exchange returns the id token for a code.
-func (c *Consent) exchange(ctx context.Context, code, verifier string) (string, error) {
-	conf := c.oauth()
+func exchange(ctx context.Context, client *http.Client, e exchangeRequest) (string, error) {
 	form := url.Values{
-		"grant_type": {"authorization_code"}, "client_id": {conf.ClientID}, "code": {code}, "redirect_uri": {conf.RedirectURL},
-		"code_verifier": {verifier}, "scope": {strings.Join(conf.Scopes, " ")},
+		"grant_type": {"authorization_code"}, "client_id": {e.clientID}, "code": {e.code}, "redirect_uri": {e.redirectURL},
+		"code_verifier": {e.verifier}, "scope": {"openid profile"},
 	}
-	if c.o.Assertion == nil {
-		form.Set("client_secret", c.o.Secret.Reveal())
+	if e.assertion == nil {
+		form.Set("client_secret", e.secret.Reveal())
 	} else {
-		assertion, err := c.o.Assertion(ctx, conf.Endpoint.TokenURL)
+		assertion, err := e.assertion(ctx, e.tokenURL)
 		if err != nil {
 			return "", &TokenError{sentinel: ErrCredentials, cause: err}
 		}
 		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 		form.Set("client_assertion", assertion)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, conf.Endpoint.TokenURL, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.tokenURL, strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", errors.New("entra: the request for a token cannot be made")
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	resp, err := httpx.Do(c.http, req)
+	resp, err := httpx.Do(client, req)
 	if err != nil {
 		return "", TokenUnavailable(err)
 	}
@@ -67,7 +64,7 @@ func (c *Consent) exchange(ctx context.Context, code, verifier string) (string, 
 		return "", TokenUnavailable(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", NewTokenError(resp.StatusCode, resp.Header, body, c.o.Now())
+		return "", NewTokenError(resp.StatusCode, resp.Header, body, e.now())
 	}
 	return idToken(body)
 }
@@ -78,8 +75,8 @@ func idToken(body []byte) (string, error) {
 		Type  string `json:"token_type"`
 		Token string `json:"id_token"`
 	}
-	if json.Unmarshal(body, &answer) != nil || answer.Token == "" || len(answer.Token) > maxToken {
-		return "", fmt.Errorf("%w: the answer has no id token", ErrToken)
+	if json.Unmarshal(body, &answer) != nil || answer.Token == "" {
+		return "", badToken(ReasonNoToken)
 	}
 	return answer.Token, nil
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/mspkit/mspkit"
 )
 
-// Memory is a [ConnectionStore] and a [TokenStore] in memory, for tests and for trying things out: when the program ends,
+// Memory is a [ConnectionStore], a [TokenStore] and a [Revocations] in memory, for tests and for trying things out: when the program ends,
 // every customer must be connected again. It is safe for concurrent use. Use [NewMemory].
 type Memory struct {
 	mu          sync.Mutex
 	connections map[connectionKey]Connection
 	states      map[string]LinkState // by hash
 	tokens      map[string]storedToken
+	revoked     map[revocationKey]revocation
 }
 
 type connectionKey struct {
@@ -36,11 +37,15 @@ type storedToken struct {
 var (
 	_ ConnectionStore = (*Memory)(nil)
 	_ TokenStore      = (*Memory)(nil)
+	_ Revocations     = (*Memory)(nil)
 )
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{connections: map[connectionKey]Connection{}, states: map[string]LinkState{}, tokens: map[string]storedToken{}}
+	return &Memory{
+		connections: map[connectionKey]Connection{}, states: map[string]LinkState{}, tokens: map[string]storedToken{},
+		revoked: map[revocationKey]revocation{},
+	}
 }
 
 // enter takes the lock unless ctx has ended.
@@ -199,15 +204,16 @@ func (m *Memory) state(ctx context.Context, hash []byte, now time.Time, take boo
 	return s.clone(), nil
 }
 
-// DeleteExpired implements [ConnectionStore].
+// DeleteExpired implements [ConnectionStore] and [Revocations]: it counts both.
 func (m *Memory) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	if err := m.enter(ctx); err != nil {
 		return 0, err
 	}
 	defer m.mu.Unlock()
-	before := len(m.states)
+	before := len(m.states) + len(m.revoked)
 	maps.DeleteFunc(m.states, func(_ string, s LinkState) bool { return !now.Before(s.ExpiresAt) })
-	return before - len(m.states), nil
+	maps.DeleteFunc(m.revoked, func(_ revocationKey, r revocation) bool { return !now.Before(r.until) })
+	return before - len(m.states) - len(m.revoked), nil
 }
 
 // Token implements [TokenStore].

@@ -20,6 +20,10 @@ func TestMemory(t *testing.T) {
 		m := entra.NewMemory()
 		return m, m
 	})
+	entratest.TestRevocations(t, func(*testing.T) (first, second entra.Revocations) {
+		m := entra.NewMemory()
+		return m, m
+	})
 }
 
 func TestMemoryLooksAtTheContext(t *testing.T) {

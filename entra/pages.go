@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
-
 	"github.com/mspkit/mspkit/internal/webpage"
 )
 
@@ -50,14 +48,14 @@ func (c *Consent) Handler(prefix string) (http.Handler, error) {
 	}
 	// Browsers ask the page that has the form where its button may lead, redirects included.
 	link := page("link", "/c/{token}", p.show)
-	link.FormAction = c.loginOrigins()
+	link.FormAction = loginOrigins(c.o.Cloud)
 	p.site, err = webpage.New([]webpage.Route{
 		link,
 		{Name: "begin", Method: http.MethodPost, Pattern: "/c/{token}", Kind: webpage.FormKind, Capability: true, Handler: p.begin},
 		page("callback", c.o.RedirectPath, p.callback),
 		page("connected", "/connected", p.connected),
 	}, &webpage.Options{
-		Prefix: prefix, HTTPS: c.secure, Brand: c.o.Brand, Templates: templates, Catalog: catalogs.All(), Locale: c.o.Locale, Logger: c.o.Logger,
+		Prefix: prefix, HTTPS: c.flow.secure, Brand: c.o.Brand, Templates: templates, Catalog: catalogs.All(), Locale: c.o.Locale, Logger: c.o.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("entra: consent: %w", err)
@@ -153,7 +151,7 @@ func (p *pages) begin(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	state, err := p.c.begin(w, flow{Step: stepConsent, Link: l.token})
+	state, err := p.c.flow.carry(w, carried{Kind: stepConsent, Data: []byte(l.token)})
 	if err != nil {
 		p.fault(w, r, "a flow could not begin", err)
 		return
@@ -176,24 +174,24 @@ func (p *pages) callback(w http.ResponseWriter, r *http.Request) {
 		p.site.Error(w, r, http.StatusMethodNotAllowed)
 		return
 	}
-	f, err := p.c.resume(w, r)
+	f, q, err := p.c.flow.resume(w, r)
 	if err != nil {
 		p.render(w, r, "stopped", http.StatusBadRequest, view{Reason: reasonState})
 		return
 	}
-	l, v, ok := p.link(w, r, f.Link)
+	l, v, ok := p.link(w, r, string(f.Data))
 	if !ok {
 		return
 	}
-	switch f.Step {
+	switch f.Kind {
 	case stepConsent:
-		if s := consented(r.URL.Query()); s != nil {
+		if s := consented(q); s != nil {
 			p.stopped(w, r, v, s)
 			return
 		}
 		p.signIn(w, r, l)
 	case stepSignIn:
-		conn, s := p.c.finish(r.Context(), l, f, r.URL.Query())
+		conn, s := p.c.finish(r.Context(), l, f, q)
 		if s != nil {
 			v.Org, v.Domain = conn.Name, conn.Domain
 			p.stopped(w, r, v, s)
@@ -207,13 +205,12 @@ func (p *pages) callback(w http.ResponseWriter, r *http.Request) {
 
 // signIn sends the browser to Microsoft for the administrator's own sign-in.
 func (p *pages) signIn(w http.ResponseWriter, r *http.Request, l opened) {
-	f := flow{Step: stepSignIn, Link: l.token, Nonce: newState(), Verifier: oauth2.GenerateVerifier()}
-	state, err := p.c.begin(w, f)
+	at, err := p.c.flow.Begin(w, Ask{Kind: stepSignIn, Data: []byte(l.token)})
 	if err != nil {
 		p.fault(w, r, "a sign-in could not begin", err)
 		return
 	}
-	away(w, p.c.signInURL(f, state))
+	away(w, at)
 }
 
 // stopped says why nothing was connected.

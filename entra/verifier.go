@@ -10,10 +10,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/mspkit/mspkit"
@@ -73,6 +73,14 @@ type Identity struct {
 	Guest bool
 	// Issuer and Subject are those of the token. The subject differs for each application.
 	Issuer, Subject string
+	// SID is the session at Entra, by which a logout names it (claim sid); empty where the application is not configured to be
+	// told.
+	SID string
+	// Groups are the object ids of the person's groups, where the application is configured to be told. GroupOverage says that
+	// the token does not list them because there are too many, and points to Graph instead: then nothing may be decided by Groups
+	// (https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference#groups-overage-claim).
+	Groups       []string
+	GroupOverage bool
 }
 
 // Verifier judges id tokens of Microsoft Entra for one application, from any tenant. It is safe for concurrent use. Use
@@ -82,7 +90,6 @@ type Verifier struct {
 	issuer   string // without tenant
 	o        VerifierOptions
 	keys     keySet
-	oidc     *oidc.IDTokenVerifier
 }
 
 // NewVerifier returns a verifier for the application clientID. It does nothing on the network before the first token comes.
@@ -113,16 +120,8 @@ func NewVerifier(cloud Cloud, clientID string, o *VerifierOptions) (*Verifier, e
 		return nil, fmt.Errorf("entra: %w", err)
 	}
 	v.keys = keySet{keys}
-	// What go-oidc would check of issuer and expiry is checked below: the issuer is another one for each tenant, and it
-	// knows no skew.
-	v.oidc = oidc.NewVerifier(v.issuer, v.keys, &oidc.Config{
-		ClientID: v.clientID, SupportedSigningAlgs: []string{oidc.RS256}, SkipIssuerCheck: true, SkipExpiryCheck: true, Now: v.o.Now,
-	})
 	return v, nil
 }
-
-// badToken says why a token is not accepted, without anything of the token.
-func badToken(reason string) error { return fmt.Errorf("%w: %s", ErrToken, reason) }
 
 // seconds is a time as JWTs have it; nil is none.
 type seconds float64
@@ -156,6 +155,12 @@ type claims struct {
 	ACRS      []string        `json:"acrs"`
 	Roles     []string        `json:"roles"`
 	WIDs      []string        `json:"wids"`
+	SID       string          `json:"sid"`
+	// Account is 1 for guests.
+	Account   json.RawMessage `json:"acct"`
+	Groups    json.RawMessage `json:"groups"`
+	HasGroups json.RawMessage `json:"hasgroups"`
+	Elsewhere json.RawMessage `json:"_claim_names"`
 }
 
 // Verify judges an id token that came for a sign-in with this nonce, which must not be empty. The error is [ErrToken] where
@@ -165,42 +170,57 @@ func (v *Verifier) Verify(ctx context.Context, rawIDToken, nonce string) (Identi
 	if nonce == "" {
 		return Identity{}, fmt.Errorf("entra: verify: a nonce is required: %w", mspkit.ErrInvalid)
 	}
-	if len(rawIDToken) > maxToken {
-		return Identity{}, badToken("it is too long")
-	}
-	// A token that says itself that it is not for us must not lead to a question for keys.
-	jws, err := jose.ParseSignedCompact(rawIDToken, []jose.SignatureAlgorithm{jose.RS256})
-	if err != nil || len(jws.Signatures) != 1 {
-		return Identity{}, badToken("it is not signed with RS256")
-	}
-	if _, err := v.judge(jws.UnsafePayloadWithoutVerification(), nonce); err != nil {
+	jws, err := parseToken(rawIDToken)
+	if err != nil {
 		return Identity{}, err
 	}
-	switch _, ok, err := v.keys.find(ctx, jws.Signatures[0].Protected.KeyID); {
-	case err != nil:
-		return Identity{}, fmt.Errorf("entra: verify: %w", err)
-	case !ok:
-		return Identity{}, badToken("its key is not known")
+	// A token that says itself that it is not for us must not lead to a question for keys.
+	id, err := v.judge(jws.UnsafePayloadWithoutVerification(), nonce)
+	if err != nil {
+		return Identity{}, err
 	}
-	token, err := v.oidc.Verify(ctx, rawIDToken)
-	if err != nil { // its text has seen the token
-		return Identity{}, badToken("its signature is wrong, or its key does not sign for this issuer")
+	err = v.signed(ctx, jws, id.Issuer, id.TenantID)
+	if err != nil {
+		return Identity{}, err
 	}
-	var payload json.RawMessage
-	if err := token.Claims(&payload); err != nil {
-		return Identity{}, badToken("its claims are not understood")
-	}
-	id, err := v.judge(payload, nonce)
-	if err != nil || v.o.Tenants == nil {
-		return id, err
+	if v.o.Tenants == nil {
+		return id, nil
 	}
 	switch ok, err := v.o.Tenants(ctx, id.TenantID); {
 	case err != nil:
 		return Identity{}, fmt.Errorf("entra: verify: which tenants may sign in: %w", err)
 	case !ok:
-		return Identity{}, badToken("its tenant may not sign in here")
+		return Identity{}, of(badToken(ReasonTenant), id)
 	}
 	return id, nil
+}
+
+// parseToken reads a token that claims to be signed with RS256.
+func parseToken(raw string) (*jose.JSONWebSignature, error) {
+	if len(raw) > maxToken {
+		return nil, badToken(ReasonMalformed)
+	}
+	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil || len(jws.Signatures) != 1 {
+		return nil, badToken(ReasonAlgorithm)
+	}
+	return jws, nil
+}
+
+// signed reports whether a token is signed with a key that signs for its issuer. What is signed is what
+// UnsafePayloadWithoutVerification returned.
+func (v *Verifier) signed(ctx context.Context, jws *jose.JSONWebSignature, issuer, tenant string) error {
+	key, ok, err := v.keys.find(ctx, jws.Signatures[0].Protected.KeyID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("entra: verify: %w", err)
+	case !ok:
+		return badToken(ReasonKey)
+	}
+	if _, err := jws.Verify(key.Public); err != nil || !signsFor(key, issuer, tenant) {
+		return badToken(ReasonSignature)
+	}
+	return nil
 }
 
 // readClaims reads a JSON object whose names are matched exactly. encoding/json takes "Tid" for "tid", the last one counts, and
@@ -210,64 +230,79 @@ func readClaims(payload []byte, into any) bool {
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return false
 	}
-	exact := map[string]json.RawMessage{}
+	// What is matched exactly is written down once more and read by its struct.
+	exact := bytes.NewBuffer(make([]byte, 0, len(payload)+2))
+	exact.WriteByte('{')
+	seen := make(map[string]struct{}, 32)
+	var value json.RawMessage
 	for dec.More() {
 		t, err := dec.Token()
 		name, ok := t.(string)
-		var value json.RawMessage
+		value = value[:0]
 		if err != nil || !ok || dec.Decode(&value) != nil {
 			return false
 		}
-		if _, twice := exact[name]; twice {
+		if _, twice := seen[name]; twice {
 			return false
 		}
-		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == "" { // as all are that are read here
-			exact[name] = value
+		seen[name] = struct{}{}
+		if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" { // all that are read here have no others
+			continue
 		}
+		if exact.Len() > 1 {
+			exact.WriteByte(',')
+		}
+		exact.WriteByte('"')
+		exact.WriteString(name)
+		exact.WriteString(`":`)
+		exact.Write(value)
 	}
+	exact.WriteByte('}')
 	if _, err := dec.Token(); err != nil {
 		return false
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return false
 	}
-	raw, err := json.Marshal(exact)
-	return err == nil && json.Unmarshal(raw, into) == nil
+	return json.Unmarshal(exact.Bytes(), into) == nil
 }
 
 // judge reads claims and reports everything that can be said without the signature.
 func (v *Verifier) judge(payload []byte, nonce string) (Identity, error) {
 	var c claims
 	if !readClaims(payload, &c) {
-		return Identity{}, badToken("its claims are not understood")
+		return Identity{}, badToken(ReasonMalformed)
 	}
 	tenant, err := CanonicalID(c.Tenant)
 	if err != nil {
-		return Identity{}, badToken("it names no tenant")
+		return Identity{}, badToken(ReasonNobody)
 	}
 	object, err := CanonicalID(c.Object)
 	if err != nil {
-		return Identity{}, badToken("it names no person: the scope must have openid and profile")
+		return Identity{}, badToken(ReasonNobody)
 	}
 	switch {
 	case c.Version != "2.0":
-		return Identity{}, badToken("it is not of version 2.0")
+		return Identity{}, badToken(ReasonVersion)
 	case tenant == consumers:
-		return Identity{}, badToken("it is of a personal account")
+		return Identity{}, badToken(ReasonPersonal)
+	case v.placeholder(c.Issuer):
+		return Identity{}, badToken(ReasonPlaceholder)
 	case c.Issuer != v.issuer+"/"+tenant+"/v2.0":
-		return Identity{}, badToken("its issuer is not its tenant's")
+		return Identity{}, badToken(ReasonIssuer)
 	case !v.audience(c.Audience):
-		return Identity{}, badToken("it is for another application")
+		return Identity{}, badToken(ReasonAudience)
 	case subtle.ConstantTimeCompare([]byte(c.Nonce), []byte(nonce)) != 1:
-		return Identity{}, badToken("it is of another sign-in")
+		return Identity{}, badToken(ReasonNonce)
 	case c.Subject == "":
-		return Identity{}, badToken("it has no subject")
+		return Identity{}, badToken(ReasonNobody)
 	}
 	id := Identity{
 		TenantID: tenant, ObjectID: object, Name: c.Name, PreferredUsername: c.Username, AuthTime: c.AuthTime.time(),
 		IssuedAt: c.IssuedAt.time(), ExpiresAt: c.Expiry.time(), ACRS: c.ACRS, Roles: c.Roles, Issuer: c.Issuer, Subject: c.Subject,
-		Guest: c.Provider != "" && !v.same(c.Provider, tenant),
+		Guest: c.Provider != "" && !v.same(c.Provider, tenant) || strings.Trim(string(c.Account), `"`) == "1", SID: c.SID,
 	}
+	id.Groups, id.GroupOverage = c.groups()
 	for _, role := range c.WIDs {
 		if role, err := CanonicalID(role); err == nil {
 			id.DirectoryRoles = append(id.DirectoryRoles, role)
@@ -276,23 +311,58 @@ func (v *Verifier) judge(payload []byte, nonce string) (Identity, error) {
 	return id, v.timely(id, c.NotBefore.time())
 }
 
+// groups returns the groups that the token lists, and whether it says that there are more than it can list.
+func (c *claims) groups() (list []string, overage bool) {
+	var names map[string]json.RawMessage
+	if len(c.Elsewhere) > 0 && json.Unmarshal(c.Elsewhere, &names) == nil {
+		_, overage = names["groups"]
+	}
+	if strings.Trim(string(c.HasGroups), `"`) == "true" {
+		overage = true
+	}
+	if len(c.Groups) > 0 && json.Unmarshal(c.Groups, &list) != nil { // a text such as src1 in the place of the list
+		return nil, true
+	}
+	return list, overage
+}
+
+// placeholder reports whether an issuer is that of the metadata of many tenants, with the placeholder or their name in the
+// place of one's id. No token is issued by it.
+func (v *Verifier) placeholder(issuer string) bool {
+	rest, ok := strings.CutPrefix(issuer, v.issuer+"/")
+	name, _, _ := strings.Cut(rest, "/")
+	return ok && (strings.EqualFold(name, placeholder) || name == "common" || name == "organizations" || name == "consumers")
+}
+
+// tenantOf returns the tenant whose issuer it is.
+func (v *Verifier) tenantOf(issuer string) (string, bool) {
+	rest, ok := strings.CutPrefix(issuer, v.issuer+"/")
+	name, ok2 := strings.CutSuffix(rest, "/v2.0")
+	id, err := CanonicalID(name)
+	return id, ok && ok2 && err == nil && id == name
+}
+
+// firstIssuers are what the issuers of version 1 begin with, in the clouds that there are. A tenant can let people in by any issuer
+// that one of its partners has, so that the end of the name says nothing.
+var firstIssuers = []string{"https://sts.windows.net", "https://sts.chinacloudapi.cn", "https://sts.microsoftonline.us"}
+
 // same reports whether an identity provider is the tenant itself, by its issuer of either version
 // (https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference).
 func (v *Verifier) same(provider, tenant string) bool {
-	return provider == v.issuer+"/"+tenant+"/v2.0" || strings.HasPrefix(provider, "https://sts.") && strings.HasSuffix(provider, "/"+tenant+"/")
+	return provider == v.issuer+"/"+tenant+"/v2.0" || slices.Contains(firstIssuers, strings.TrimSuffix(provider, "/"+tenant+"/"))
 }
 
 func (v *Verifier) timely(id Identity, notBefore time.Time) error {
 	now := v.o.Now()
 	switch {
 	case id.ExpiresAt.IsZero() || id.IssuedAt.IsZero():
-		return badToken("it does not say when it was made and when it ends")
+		return badToken(ReasonLife)
 	case !now.Before(id.ExpiresAt.Add(skew)):
-		return badToken("it has expired")
+		return badToken(ReasonExpired)
 	case now.Add(skew).Before(id.IssuedAt), now.Add(skew).Before(notBefore), now.Add(skew).Before(id.AuthTime):
-		return badToken("it is of the future: compare the clocks")
+		return badToken(ReasonClock)
 	case id.ExpiresAt.Sub(id.IssuedAt) > maxLife:
-		return badToken("it is good for too long")
+		return badToken(ReasonLife)
 	}
 	return nil
 }

@@ -84,6 +84,9 @@ func TestAnIDTokenSaysWhoSignedIn(t *testing.T) {
 	claims["tid"], claims["oid"] = i.contoso.ID, strings.ToUpper(i.anna.ObjectID)
 	id, err := v.Verify(t.Context(), i.Sign(claims, nil), nonce)
 	require.NoError(t, err)
+	require.Equal(t, claims["sid"], id.SID)
+	require.NotEmpty(t, id.SID)
+	id.SID = ""
 	require.Equal(t, entra.Identity{
 		TenantID: i.contoso.ID, ObjectID: i.anna.ObjectID, Name: "Anna Admin", PreferredUsername: "anna@contoso.com",
 		AuthTime: i.now(), IssuedAt: i.now(), ExpiresAt: i.now().Add(time.Hour), ACRS: []string{"c1"}, Roles: []string{"Technician"},

@@ -29,14 +29,21 @@ type User struct {
 	Admin bool
 	// DirectoryRoles are the template ids of more roles.
 	DirectoryRoles []string
-	// Roles are the application's roles that the person has there, ACRS the authentication contexts that were satisfied.
-	Roles, ACRS []string
+	// Roles are the application's roles that the person has in every application; see also [Server.Assign].
+	Roles []string
+	// ACRS are the authentication contexts that were satisfied, whether or not they are asked for; CanSatisfy are those that
+	// the person satisfies when they are asked for (claims parameter). What is in neither is refused.
+	ACRS, CanSatisfy []string
+	// Groups are the ids of the groups that the person is in, for applications with GroupClaims.
+	Groups []string
 	// Provider is the issuer of the account where that is not the tenant's own, which makes the person a guest.
 	Provider string
-	// SignedInAt is when the person gave a password last; zero is the moment of each sign-in.
+	// SignedInAt is when the person gave a password last; zero is the moment of each sign-in. prompt=login and max_age make
+	// them give it again, which counts in the browser where they do.
 	SignedInAt time.Time
 
 	tenant *Tenant
+	home   *User // whose guest account this is
 }
 
 // globalAdministrator is the template id of the role.
@@ -72,6 +79,15 @@ type App struct {
 	// HideRoles leaves the directory roles of people out of their id tokens, as applications do that are not configured to
 	// have them there.
 	HideRoles bool
+	// OptionalClaims are the optional claims of id tokens that it is configured for: auth_time, acrs, sid, acct and
+	// login_hint. Nil is all of them, and an empty list none, as a new registration has it.
+	OptionalClaims []string
+	// GroupClaims puts the groups of people into id tokens or, where they are more than 200, the sources to ask.
+	GroupClaims bool
+	// AssignmentRequired lets only those sign in who have a role, or were assigned by [Server.Assign].
+	AssignmentRequired bool
+	// FrontChannelLogoutURL is loaded by browsers whose session is over, BackChannelLogoutURL gets a logout token then.
+	FrontChannelLogoutURL, BackChannelLogoutURL string
 }
 
 // AddTenant makes a tenant with a random id.
@@ -93,6 +109,26 @@ func (t *Tenant) AddUser(u User) *User {
 	defer t.s.mu.Unlock()
 	t.users = append(t.users, &u)
 	return &u
+}
+
+// ConsumersID is the tenant of all personal accounts.
+const ConsumersID = "9188040d-6c67-4c5b-b112-36a304b66dad"
+
+// Consumers returns the tenant of personal accounts, for [Tenant.AddUser]. Its people may sign in at /common and at /consumers,
+// not at /organizations.
+func (s *Server) Consumers() *Tenant {
+	if t := s.tenant(ConsumersID); t != nil {
+		return t
+	}
+	return s.AddTenantWithID(ConsumersID, "Personal accounts", "consumers")
+}
+
+// Invite makes a person of another tenant a guest of this one, with an object of their own here. When they sign in at this
+// tenant's endpoints their tokens are of the guest, which is returned.
+func (t *Tenant) Invite(u *User) *User {
+	return t.AddUser(User{
+		Name: u.Name, Username: u.Username, Provider: t.s.issuer(u.tenant.ID), ACRS: u.ACRS, CanSatisfy: u.CanSatisfy, SignedInAt: u.SignedInAt, home: u,
+	})
 }
 
 // AddApp registers an application, which every tenant may consent to.
@@ -153,7 +189,7 @@ func (t *Tenant) Close() {
 func (s *Server) SignIn(u *User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current = u
+	s.current, s.out = u, false
 }
 
 // Decline says whether the person in front of the browser says no to what they are asked for.
@@ -200,14 +236,16 @@ func (s *Server) user(objectID string) *User {
 	return nil
 }
 
-// everybody returns all persons, for the form.
+// everybody returns all persons, for the form. Guests choose the account that they have at home.
 func (s *Server) everybody() []*User {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []*User
 	for _, t := range s.tenants {
-		if !t.closed {
-			out = append(out, t.users...)
+		for _, u := range t.users {
+			if !t.closed && u.home == nil {
+				out = append(out, u)
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b *User) int { return strings.Compare(a.Username, b.Username) })

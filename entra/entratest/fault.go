@@ -24,6 +24,7 @@ const (
 	AdminConsent Endpoint = "adminconsent"
 	Token        Endpoint = "token"
 	DeviceCode   Endpoint = "devicecode"
+	Logout       Endpoint = "logout"
 )
 
 // Fault is what becomes of requests in place of what should.
@@ -47,6 +48,13 @@ type Fault struct {
 	Body string
 	// Drop closes the connection without an answer.
 	Drop bool
+	// Delay is how long the answer takes. Where nothing else is set, it is the one that it should be.
+	Delay time.Duration
+}
+
+// slow reports whether the request gets its answer after all.
+func (f *Fault) slow() bool {
+	return f.Delay > 0 && f.Status == 0 && f.Code == 0 && f.OAuth == "" && f.RetryAfter == 0 && f.Claims == "" && f.Body == "" && !f.Drop
 }
 
 // Fail makes requests fail. Faults are used up in the order in which they were given.
@@ -66,6 +74,8 @@ type Request struct {
 	Tenant string
 	// Grant is the grant type, Client the application and Scope what was asked for, at the token endpoint.
 	Grant, Client, Scope string
+	// Prompt, MaxAge, LoginHint and Claims are parameters of the authorize endpoint.
+	Prompt, MaxAge, LoginHint, Claims string
 }
 
 // Requests returns what the endpoint was asked; no endpoint is all.
@@ -94,12 +104,20 @@ func (s *Server) endpoint(e Endpoint, h http.HandlerFunc) http.HandlerFunc {
 		}
 		note := Request{
 			Endpoint: e, Tenant: r.PathValue("tenant"), Grant: r.PostForm.Get("grant_type"), Client: r.Form.Get("client_id"), Scope: r.Form.Get("scope"),
+			Prompt: r.Form.Get("prompt"), MaxAge: r.Form.Get("max_age"), LoginHint: r.Form.Get("login_hint"), Claims: r.Form.Get("claims"),
 		}
 		s.mu.Lock()
 		s.requests = append(s.requests, note)
 		f := s.fault(e, note.Tenant)
 		s.mu.Unlock()
-		if f != nil {
+		if f != nil && f.Delay > 0 {
+			select {
+			case <-time.After(f.Delay):
+			case <-r.Context().Done():
+				return
+			}
+		}
+		if f != nil && !f.slow() {
 			s.fail(w, f)
 			return
 		}

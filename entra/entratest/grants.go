@@ -179,16 +179,17 @@ func (s *Server) redeemCode(app *App, name string, f url.Values) (map[string]any
 
 // tokens answers for a person. asked is the scope of the first request, which decides on an id token and a refresh token.
 func (s *Server) tokens(g *grant, t *Tenant, scope, asked string) map[string]any {
+	access := map[string]any{"idtyp": "user", "oid": g.user.ObjectID, "scp": "User.Read", "wids": g.user.roles()}
+	if len(g.contexts) > 0 {
+		access["acrs"] = g.contexts
+	}
 	answer := map[string]any{
 		"token_type": "Bearer", "scope": scope, "expires_in": int(s.o.TokenLife / time.Second),
-		"access_token": s.accessToken(t.ID, g.app.ID, resource(scope), map[string]any{
-			"idtyp": "user", "oid": g.user.ObjectID, "scp": "User.Read", "wids": g.user.roles(),
-		}),
+		"access_token": s.accessToken(t.ID, g.app.ID, resource(scope), access),
 	}
 	scopes := strings.Fields(asked)
 	if slices.Contains(scopes, "openid") {
-		claims := s.IDClaims(g.user, g.app.ID, g.nonce)
-		answer["id_token"] = s.Sign(claims, nil)
+		answer["id_token"] = s.idToken(s.idClaims(g, g.app.ID))
 	}
 	if slices.Contains(scopes, "offline_access") {
 		answer["refresh_token"] = s.newRefresh(g)

@@ -40,6 +40,10 @@ type Options struct {
 	// BareKeys publishes keys without the issuer for which they sign, as other issuers do: what a client checks besides must
 	// hold without it.
 	BareKeys bool
+	// ResponseIssuer puts the issuer into every authorization response (RFC 9207), as Entra does not.
+	ResponseIssuer bool
+	// HTTPClient tells applications that a session is over; nil is [Server.Client].
+	HTTPClient *http.Client
 	// TokenLife is how long access tokens are good for: default 1 h.
 	TokenLife time.Duration
 	// GraphURL is the base of Microsoft Graph in [Server.Cloud]. Empty is the server's own, below /graph.
@@ -66,12 +70,20 @@ type Server struct {
 	apps     map[string]*App
 	current  *User
 	decline  bool
+	out      bool // current has signed out
+	sessions []*session
 	codes    map[string]*grant
+	lastCode string
+	replay   bool // the next code is the last one
+	rotate   bool // after the next id token
 	refresh  map[string]*grant
 	devices  map[string]*device // by device code
 	opaque   map[string]access
 	faults   []*Fault
 	requests []Request
+
+	assignments map[seat][]string
+	tamperings  []*tampering
 }
 
 type signingKey struct {
@@ -88,6 +100,7 @@ func Start(o *Options) (*Server, error) {
 	s := &Server{
 		served: make(chan struct{}), tenants: map[string]*Tenant{}, apps: map[string]*App{}, codes: map[string]*grant{},
 		refresh: map[string]*grant{}, devices: map[string]*device{}, opaque: map[string]access{},
+		assignments: map[seat][]string{},
 	}
 	if o != nil {
 		s.o = *o
@@ -183,6 +196,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", s.endpoint(Metadata, s.metadata))
 	s.mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", s.endpoint(Keys, s.jwks))
 	s.mux.HandleFunc("/{tenant}/oauth2/v2.0/authorize", s.endpoint(Authorize, s.authorize))
+	s.mux.HandleFunc("/{tenant}/oauth2/v2.0/logout", s.endpoint(Logout, s.logout))
 	s.mux.HandleFunc("/{tenant}/v2.0/adminconsent", s.endpoint(AdminConsent, s.adminConsent))
 	s.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.endpoint(Token, s.token))
 	s.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/devicecode", s.endpoint(DeviceCode, s.deviceCode))
@@ -232,6 +246,10 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 		"response_types_supported": []string{"code"}, "response_modes_supported": []string{"query", "form_post"},
 		"subject_types_supported": []string{"pairwise"}, "id_token_signing_alg_values_supported": []string{"RS256"},
 		"scopes_supported": []string{"openid", "profile", "email", "offline_access"}, "tenant_region_scope": nil,
+		"end_session_endpoint": at + "/oauth2/v2.0/logout", "http_logout_supported": true,
+		"frontchannel_logout_supported": true, "frontchannel_logout_session_supported": true,
+		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true,
+		"authorization_response_iss_parameter_supported": s.o.ResponseIssuer, "claims_parameter_supported": true,
 		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
 	})
 }

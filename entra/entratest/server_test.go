@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,11 +250,75 @@ func TestFormsLetAPersonChoose(t *testing.T) {
 	_, body := send(http.MethodGet, nil)
 	require.Contains(t, body, "&lt;b&gt;Anna")
 	require.Contains(t, body, "not Microsoft")
-	location, _ := send(http.MethodPost, url.Values{"user": {admin.ObjectID}, "answer": {"no"}})
-	require.Contains(t, location, "error=access_denied")
+	require.Contains(t, body, `<button name="user" value="`+admin.ObjectID+`"`)
+	for _, form := range []url.Values{{"answer": {"no"}}, {"user": {admin.ObjectID}, "answer": {"no"}}} {
+		location, _ := send(http.MethodPost, form)
+		require.Contains(t, location, "error=access_denied")
+		require.Contains(t, location, "AADSTS65004")
+	}
 	require.False(t, w.customer.Consented(w.app.ID))
-	location, _ = send(http.MethodPost, url.Values{"user": {admin.ObjectID}, "answer": {"yes"}})
+	location, body := send(http.MethodPost, url.Values{"user": {"somebody"}})
+	require.Empty(t, location)
+	require.Contains(t, body, "Who are you?", "nobody of that name is there")
+	location, _ = send(http.MethodPost, url.Values{"user": {admin.ObjectID}}) // what the button sends
 	require.Contains(t, location, "admin_consent=True")
 	require.Contains(t, location, "state=s")
 	require.True(t, w.customer.Consented(w.app.ID))
+}
+
+func TestFormsShowThePeopleOfTheTenantFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, &entratest.Options{Forms: true, PlainHTTP: true})
+	zeta := w.AddTenant("Zeta", "zeta.example")
+	zed := zeta.AddUser(entratest.User{Name: "Zed", Username: "zed@zeta.example"})
+	alpha := w.AddTenant("Alpha", "alpha.example")
+	al := alpha.AddUser(entratest.User{Name: "Al", Username: "al@alpha.example"})
+	guest := alpha.AddUser(entratest.User{Name: "Gus", Username: "gus@alpha.example"})
+	zeta.Invite(guest)
+	b := w.browser()
+	shown := func(path string, pairs ...string) (people, others []string, page string) {
+		t.Helper()
+		_, page = b.open("/"+path+"/oauth2/v2.0/authorize", w.question(pairs...))
+		first, rest, _ := strings.Cut(page, "<details")
+		of := func(text string) (names []string) {
+			for _, m := range regexp.MustCompile(`(?:<legend>|<b>)([^<]+)<`).FindAllStringSubmatch(text, -1) {
+				if n := m[1]; slices.Contains([]string{"Zeta", "Zed", "Alpha", "Al", "Gus"}, n) {
+					names = append(names, n)
+				}
+			}
+			return names
+		}
+		return of(first), of(rest), page
+	}
+	people, others, page := shown("organizations")
+	require.Equal(t, []string{"Alpha", "Al", "Gus", "Zeta", "Zed"}, people)
+	require.Empty(t, others)
+	require.NotContains(t, page, "Somebody else")
+
+	people, others, page = shown(zeta.ID)
+	require.Equal(t, []string{"Zeta", "Zed", "Alpha", "Gus"}, people, "a guest can sign in there, too")
+	require.Equal(t, []string{"Alpha", "Al"}, others)
+	require.Contains(t, page, "<details><summary>Somebody else")
+	people, _, _ = shown("ZETA.example")
+	require.Equal(t, []string{"Zeta", "Zed", "Alpha", "Gus"}, people)
+
+	// Whom the application names stands first, also among the others.
+	people, _, page = shown("organizations", "login_hint", strings.ToUpper(zed.Username))
+	require.Equal(t, []string{"Zeta", "Zed", "Alpha", "Al", "Gus"}, people)
+	require.Contains(t, page, `value="`+zed.ObjectID+`" class="first"`)
+	_, _, page = shown(zeta.ID, "login_hint", al.Username)
+	require.Contains(t, page, "<details open>")
+	people, _, _ = shown(zeta.ID, "login_hint", guest.Username)
+	require.Equal(t, []string{"Alpha", "Gus", "Zeta", "Zed"}, people)
+
+	// And whom the browser remembers, a guest by their account at home.
+	b.send(http.MethodPost, "/"+zeta.ID+"/oauth2/v2.0/authorize", w.question(), url.Values{"user": {guest.ObjectID}})
+	people, _, page = shown("organizations")
+	require.Equal(t, []string{"Alpha", "Gus", "Al", "Zeta", "Zed"}, people)
+	require.Equal(t, 1, strings.Count(page, `class="first"`))
+
+	// A tenant without people leaves only the others.
+	_, others, page = shown(w.AddTenant("Empty", "empty.example").ID)
+	require.Equal(t, []string{"Alpha", "Gus", "Al", "Zeta", "Zed"}, others)
+	require.Contains(t, page, "<details open>")
 }

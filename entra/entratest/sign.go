@@ -24,6 +24,8 @@ type SignOptions struct {
 	KeyID string
 	// Foreign signs with a key that the server never had.
 	Foreign bool
+	// Type is the type in the header: JWT where empty.
+	Type string
 }
 
 // foreignKey is nobody's.
@@ -51,6 +53,10 @@ func (s *Server) Sign(claims map[string]any, o *SignOptions) string {
 	if id == "" {
 		id = key.id
 	}
+	kind := o.Type
+	if kind == "" {
+		kind = "JWT"
+	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		panic(fmt.Sprintf("entratest: claims cannot be encoded: %v", err))
@@ -60,14 +66,14 @@ func (s *Server) Sign(claims map[string]any, o *SignOptions) string {
 	case "", "RS256":
 		with = jose.SigningKey{Algorithm: jose.RS256, Key: private}
 	case "none":
-		head, _ := json.Marshal(map[string]string{"alg": "none", "typ": "JWT", "kid": id}) // texts can be encoded
+		head, _ := json.Marshal(map[string]string{"alg": "none", "typ": kind, "kid": id}) // texts can be encoded
 		return base64.RawURLEncoding.EncodeToString(head) + "." + base64.RawURLEncoding.EncodeToString(payload) + "."
 	case "HS256":
 		with = jose.SigningKey{Algorithm: jose.HS256, Key: private.N.Bytes()}
 	default:
 		with = jose.SigningKey{Algorithm: jose.SignatureAlgorithm(o.Algorithm), Key: private}
 	}
-	signer, err := jose.NewSigner(with, (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", id))
+	signer, err := jose.NewSigner(with, (&jose.SignerOptions{}).WithType(jose.ContentType(kind)).WithHeader("kid", id))
 	if err != nil {
 		panic(fmt.Sprintf("entratest: algorithm %q: %v", o.Algorithm, err))
 	}
@@ -128,37 +134,6 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 		keys = append(keys, key)
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"keys": keys})
-}
-
-// IDClaims returns what stands in an id token of a person for an application, so that a test may change it and [Server.Sign]
-// it.
-func (s *Server) IDClaims(u *User, appID, nonce string) map[string]any {
-	now := s.o.Now()
-	at := u.SignedInAt
-	if at.IsZero() {
-		at = now
-	}
-	claims := map[string]any{
-		"iss": s.issuer(u.tenant.ID), "aud": appID, "sub": "sub-" + u.ObjectID, "tid": u.tenant.ID, "oid": u.ObjectID, "ver": "2.0",
-		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix(), "auth_time": at.Unix(),
-		"name": u.Name, "preferred_username": u.Username, "uti": randomText()[:22], "rh": "0." + randomText(),
-	}
-	if nonce != "" {
-		claims["nonce"] = nonce
-	}
-	if u.Provider != "" {
-		claims["idp"] = u.Provider
-	}
-	if len(u.Roles) > 0 {
-		claims["roles"] = u.Roles
-	}
-	if len(u.ACRS) > 0 {
-		claims["acrs"] = u.ACRS
-	}
-	if app := s.app(appID); app == nil || !app.HideRoles {
-		claims["wids"] = u.roles()
-	}
-	return claims
 }
 
 // access is what an access token says.

@@ -1,14 +1,16 @@
-// Package sqlstore keeps which customer is connected to which tenant of Microsoft 365, the links that are out, and tokens, in
-// the host's own SQL database: SQLite or PostgreSQL, by the same statements.
+// Package sqlstore keeps which customer is connected to which tenant of Microsoft 365, the links that are out, tokens, and which
+// sessions have ended before their time, in the host's own SQL database: SQLite or PostgreSQL, by the same statements.
 //
 //	err = sqlstore.Migrate(ctx, db, sqlstore.SQLite, nil)
 //	store, err := sqlstore.New(db, sqlstore.SQLite, nil)
 //	consent, err := entra.NewConsent(store, verifier, ring, options)
 //	app, err := azurecred.NewApp(azurecred.ConnectedBy(store, "north", "contacts", nil), credentials)
 //
-// The tables are entra_connections, entra_states and entra_tokens, each behind the prefix of [Options]. States of links are
-// deleted when they are used up, and by [Store.DeleteExpired]. A token that was deleted leaves its name and the number of its
-// revisions.
+// The store is also what [entra.SSOOptions] calls Revocations: with it a sign-out on one instance counts on all.
+//
+// The tables are entra_connections, entra_states, entra_tokens and entra_revocations, each behind the prefix of [Options]. States
+// of links are deleted when they are used up, and by [Store.DeleteExpired], which also deletes revocations that no session is old
+// enough for any more: run it once a day. A token that was deleted leaves its name and the number of its revisions.
 //
 // # Security
 //
@@ -19,8 +21,8 @@
 // # Concurrency
 //
 // A [Store] is safe for concurrent use, and any number of instances and processes may share a database. Of two owners who
-// connect a tenant at once one succeeds, of all who take a state one gets it, and of all who swap a revision of a token one
-// does.
+// connect a tenant at once one succeeds, of all who take a state one gets it, of all who swap a revision of a token one does, and of
+// all who revoke the same one is the first.
 //
 // # Errors
 //
@@ -28,7 +30,7 @@
 //
 //	errors.Is               returned by                        meaning
 //	mspkit.ErrInvalid       all functions, Connect, PutState,  the database is nil, the dialect, prefix or schema cannot be
-//	                        SwapToken                          used, or what is to be stored is not complete
+//	                        SwapToken, Revoke                  used, or what is to be stored is not complete
 //	entra.ErrOwned          Connect                            another owner has connected the tenant
 //	entra.ErrTaken          Connect                            the same owner has connected it to another customer
 //	entra.ErrNotConnected   Connection, Checked, Release,      there is no such record

@@ -30,5 +30,7 @@ func ExampleMigrations() {
 	for _, s := range scripts {
 		fmt.Printf("-- %s version %d\n", s.Component, s.Version)
 	}
-	// Output: -- entra version 1
+	// Output:
+	// -- entra version 1
+	// -- entra version 2
 }

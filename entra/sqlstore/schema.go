@@ -58,4 +58,13 @@ var component = sqlx.Component{Name: "entra", Migrations: []sqlx.Migration{{Vers
 		rev {int} NOT NULL,
 		updated_at {int} NOT NULL
 	)`,
+}}, {Version: 2, SQL: []string{
+	`CREATE TABLE {t}entra_revocations (
+		owner {text} NOT NULL,
+		mark {text} NOT NULL,
+		revoked_at {int} NOT NULL,
+		forget_at {int} NOT NULL,
+		PRIMARY KEY (owner, mark)
+	)`,
+	`CREATE INDEX {p}entra_revocations_forget ON {t}entra_revocations (forget_at)`,
 }}}}

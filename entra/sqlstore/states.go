@@ -64,15 +64,18 @@ func known(l entra.LinkState, method string, err error) (entra.LinkState, error)
 	return l, nil
 }
 
-// DeleteExpired implements [entra.ConnectionStore].
+// DeleteExpired implements [entra.ConnectionStore] and [entra.Revocations]: it counts both.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	var n int64
+	var states, revoked int64
 	err := s.db.WriteTx(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		var err error
-		n, err = tx.Affected(ctx, s.q.dropStates, sqlx.Micros(now))
+		if states, err = tx.Affected(ctx, s.q.dropStates, sqlx.Micros(now)); err != nil {
+			return err
+		}
+		revoked, err = tx.Affected(ctx, s.q.dropRevoked, sqlx.Micros(now))
 		return err
 	})
-	return int(n), wrap("delete expired", err)
+	return int(states + revoked), wrap("delete expired", err)
 }
 
 // Token implements [entra.TokenStore].

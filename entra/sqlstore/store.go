@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -40,7 +41,7 @@ type Options struct {
 	Schema string
 }
 
-// Store is an [entra.ConnectionStore] and an [entra.TokenStore] in an SQL database. Use [New].
+// Store is an [entra.ConnectionStore], an [entra.TokenStore] and an [entra.Revocations] in an SQL database. Use [New].
 type Store struct {
 	db *sqlx.DB
 	q  statements
@@ -49,6 +50,7 @@ type Store struct {
 var (
 	_ entra.ConnectionStore = (*Store)(nil)
 	_ entra.TokenStore      = (*Store)(nil)
+	_ entra.Revocations     = (*Store)(nil)
 )
 
 // statements are all statements, expanded once.
@@ -56,6 +58,7 @@ type statements struct {
 	lock, others, connect, get, list, listAll, checked, release string
 	putState, state, takeState, dropStates                      string
 	token, firstToken, swapToken, dropToken                     string
+	revoke, revoked, dropRevoked                                string
 }
 
 const (
@@ -105,6 +108,15 @@ func New(db *sql.DB, d Dialect, o *Options) (*Store, error) {
 		swapToken: x.SQL(`UPDATE {t}entra_tokens SET sealed = ?, rev = rev + 1, updated_at = ?
 			WHERE name = ? AND rev = ? AND sealed IS NOT NULL RETURNING rev`),
 		dropToken: x.SQL(`UPDATE {t}entra_tokens SET sealed = NULL WHERE name = ?`),
+
+		revoke: x.SQL(`INSERT INTO {t}entra_revocations AS r (owner, mark, revoked_at, forget_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (owner, mark) DO UPDATE SET revoked_at = excluded.revoked_at,
+				forget_at = CASE WHEN r.forget_at > excluded.forget_at THEN r.forget_at ELSE excluded.forget_at END
+			WHERE r.revoked_at < excluded.revoked_at`),
+		// A session has at most [entra.MaxMarks] marks; those that are missing are asked for as the first one.
+		revoked: x.SQL(`SELECT count(*) FROM {t}entra_revocations
+			WHERE owner = ? AND mark IN (?` + strings.Repeat(", ?", entra.MaxMarks-1) + `) AND revoked_at >= ?`),
+		dropRevoked: x.SQL(`DELETE FROM {t}entra_revocations WHERE forget_at <= ?`),
 	}}, nil
 }
 
