@@ -266,6 +266,18 @@ func (s *Service) Hint(ctx context.Context, ref Ref) error {
 	return wrap("hint", err)
 }
 
+// HintSignIn notes that somebody signed in by the link of a challenge, and that it did not count. It ends nothing; the
+// technician sees it as they see [Service.Hint], of which one is stored for each number. The reason must hold no name and no
+// address.
+func (s *Service) HintSignIn(ctx context.Context, ref Ref, reason string) error {
+	err := s.store.Hint(ctx, ref, stamp(EventSignInRefused, ByCaller, cleantext.Line(reason, 200)), s.o.Now())
+	s.nudge()
+	if errors.Is(err, ErrNotPending) {
+		err = nil
+	}
+	return wrap("hint of a sign-in", err)
+}
+
 // Delivered takes a channel's word on how far a message came. The key is [Delivery.Key]; a status of an earlier
 // message of the challenge and one that is not further than the last are ignored. The reason must hold no
 // address. An unknown key is [ErrNotFound].

@@ -53,6 +53,15 @@ func (v Verdict) reason() string {
 	return ""
 }
 
+// answeredBy reports whether a channel is answered by a method.
+func (s *Service) answeredBy(channel string, m Method) bool {
+	if s.checks(channel) || m == MethodTOTP {
+		return s.checks(channel) && m == MethodTOTP
+	}
+	supporter, ok := s.o.Channels[channel].(Supporter)
+	return !ok || supporter.Supports(m)
+}
+
 // checks reports whether a channel is a [Checker].
 func (s *Service) checks(channel string) bool {
 	_, ok := s.o.Channels[channel].(Checker)

@@ -23,6 +23,9 @@
 // have, and each code works once. What a contact verifies with is changed only by a proof, and they are told of it by every
 // channel that is a [Noticer] ([Service.Tell]).
 //
+// With package verify/signin the contact signs in to their own tenant of Microsoft 365 before they type the number, which proves
+// most.
+//
 // A way that cannot be reached fails over to the next that the policy allows, with a challenge of its own and the reason
 // kept ([Challenge.Failover]).
 //
@@ -73,7 +76,7 @@
 //	mspkit.verify.deleted            -                                 record that was deleted because it is old
 //	mspkit.verify.approved           outcome                           answer of a second technician; ok, or why not
 //	mspkit.verify.proofs             outcome                           use of a proof; ok, also when asked again, or why not
-//	mspkit.verify.hints              kind                              denial-hint, mismatch; pressed twice is two
+//	mspkit.verify.hints              kind                              denial-hint, mismatch, sign-in-refused; pressed twice is two
 //	mspkit.verify.subjects           change                            frozen, unfrozen, locked, unlocked
 //	mspkit.verify.events             kind, outcome                     event handed over: ok or error, which is tried again
 //	mspkit.verify.duration           verb, outcome                     call of the service; ok, cancelled, or which error

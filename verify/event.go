@@ -28,6 +28,9 @@ const (
 	// EventDenialHint means that somebody who holds the link pressed "not me" but did not know the word. It may
 	// be the subject or a mail scanner; it changes nothing.
 	EventDenialHint EventKind = "denial-hint"
+	// EventSignInRefused means that a sign-in by the link of a challenge did not count, because it was somebody else's or proved
+	// too little; Reason says which. It changes nothing.
+	EventSignInRefused EventKind = "sign-in-refused"
 	// EventMismatch means that a contact heard another word than the technician was given: somebody may be
 	// posing as the technician. It is an alert.
 	EventMismatch  EventKind = "mismatch"

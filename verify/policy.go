@@ -42,9 +42,12 @@ const (
 	AssuranceTeamsCode Assurance = 50
 	// AssuranceTOTP is a code of an authenticator app. It shows possession of one device, whoever has the account, and
 	// is no text message, which NIST restricts; but it is read aloud and says not what for, so that a caller can relay it.
-	AssuranceTOTP   Assurance = 55
-	AssuranceTeams  Assurance = 60
+	AssuranceTOTP  Assurance = 55
+	AssuranceTeams Assurance = 60
+	// AssuranceSignIn is number match by somebody who has just signed in to their own tenant of Microsoft 365.
 	AssuranceSignIn Assurance = 70
+	// AssuranceStrong is that where the sign-in also proved what the tenant demands of an authentication context, such as
+	// multi-factor authentication that cannot be phished.
 	AssuranceStrong Assurance = 80
 )
 

@@ -207,7 +207,7 @@ func (s *Service) destinations(set Settings, r TechnicianRequest, now time.Time)
 	var known, fresh []Destination
 	for _, d := range r.Subject.Destinations {
 		ch := s.o.Channels[d.Channel]
-		if _, costly := ch.(Budgeter); ch == nil || s.checks(d.Channel) || (r.Channel != "" && r.Channel != d.Channel) || d.TypedBy != "" || costly && r.By == ByCaller {
+		if _, costly := ch.(Budgeter); ch == nil || !s.answeredBy(d.Channel, MethodWord) || (r.Channel != "" && r.Channel != d.Channel) || d.TypedBy != "" || costly && r.By == ByCaller {
 			continue
 		}
 		switch {

@@ -100,7 +100,7 @@ type Record struct {
 	// Sends counts the answers that were given out, Messages those that went with a message.
 	Sends, Messages int
 	LockAfter       int
-	// Hinted is set when somebody pressed "not me" without proving that they are the subject.
+	// Hinted is set when somebody pressed "not me" without proving that they are the subject, or signed in as somebody else.
 	Hinted bool
 	// Refund lists the counters that go down by one when the challenge is confirmed.
 	Refund []string

@@ -50,8 +50,14 @@ type Budgeter interface {
 
 // Authenticator is implemented by a channel that knows who answers, such as Teams. Where Authenticates is true, a
 // challenge on it is answered and denied by its address alone ([Answer.From], [Denial.From]), a press of "not me"
-// freezes, and no link is made: nobody else can answer, whatever they hold. Addresses must be canonical.
+// freezes, and the service makes no link: nobody else can answer, whatever they hold. Addresses must be canonical, and those
+// of two channels spelled differently where one proves more than the other.
 type Authenticator interface{ Authenticates() bool }
+
+// Supporter is implemented by a channel that is not answered by every method: where Supports is false for one, the service
+// never takes it. A channel that is none is answered by [MethodNumber], [MethodCode] and [MethodWord], a [Checker] by
+// [MethodTOTP].
+type Supporter interface{ Supports(m Method) bool }
 
 // Settler is implemented by a channel that can repaint what it sent. [Service.Run] calls it on any instance after a
 // challenge has ended or got a new number, or its subject was frozen or unfrozen: what is painted last must be v, however

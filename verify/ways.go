@@ -85,7 +85,7 @@ func (s *Service) combine(channels []string) []Way {
 	out := make([]Way, 0, len(methods)*len(channels))
 	for _, m := range methods {
 		for _, ch := range channels {
-			if s.checks(ch) == (m == MethodTOTP) {
+			if s.answeredBy(ch, m) {
 				out = append(out, Way{ch, m})
 			}
 		}
@@ -99,7 +99,7 @@ func (s *Service) weigh(set Settings, rule Rule, r StartRequest, w Way, listed b
 	if p.channel == nil {
 		return []verdict{p.refused(absent, "the channel %q is not registered", w.Channel)}
 	}
-	if s.checks(w.Channel) != (w.Method == MethodTOTP) {
+	if !s.answeredBy(w.Channel, w.Method) {
 		return []verdict{p.refused(absent, "the channel %q is not answered by %s", w.Channel, w.Method)}
 	}
 	if a, ok := p.channel.(Assured); ok {
@@ -234,6 +234,8 @@ func (w Way) noun() string {
 		return "phone number"
 	case "teams":
 		return "Teams account"
+	case "signin", "signin-strong":
+		return "Microsoft 365 account"
 	}
 	return w.Channel + " address"
 }

@@ -71,6 +71,7 @@ var verifyKinds = map[verify.EventKind]decision{
 	verify.EventConfirmed:       {when: always, public: true},
 	verify.EventDenied:          {when: always},
 	verify.EventDenialHint:      {when: usually},
+	verify.EventSignInRefused:   {when: usually},
 	verify.EventMismatch:        {when: always},
 	verify.EventExpired:         {when: always, public: true},
 	verify.EventCancelled:       {when: always, public: true},

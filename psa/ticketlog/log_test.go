@@ -165,7 +165,7 @@ func TestEveryEventOfASendIsSaid(t *testing.T) {
 
 var verifyKinds = []verify.EventKind{
 	verify.EventStarted, verify.EventSent, verify.EventDelivered, verify.EventUndelivered, verify.EventAttempted, verify.EventFailed,
-	verify.EventRenewed, verify.EventConfirmed, verify.EventDenied, verify.EventDenialHint, verify.EventMismatch, verify.EventExpired,
+	verify.EventRenewed, verify.EventConfirmed, verify.EventDenied, verify.EventDenialHint, verify.EventSignInRefused, verify.EventMismatch, verify.EventExpired,
 	verify.EventCancelled, verify.EventFailedOver, verify.EventApproved, verify.EventRedeemed, verify.EventFrozen, verify.EventUnfrozen,
 	verify.EventLocked, verify.EventUnlocked, verify.EventLimit, verify.EventFactorFailed, verify.EventNoticeFailed,
 }

@@ -41,6 +41,7 @@ var defaultTexts = Texts{
 	"caller.confirmed.but":    "{subject} confirmed {action}. Assurance: {assurance}. But {reason}.",
 	"caller.denied":           "{subject} said: this is not me. Somebody may be posing as {subject}.",
 	"caller.denial-hint":      `Somebody who has the link pressed "this is not me" (not confirmed).`,
+	"caller.sign-in-refused":  "Somebody who has the link signed in, but it did not count.",
 	"caller.mismatch":         "Other words than {technician} was given were heard. Somebody may be posing as the helpdesk.",
 	"caller.expired":          "The verification expired without an answer.",
 	"caller.cancelled":        "{by} cancelled the verification.",

@@ -85,7 +85,7 @@ func explained(e verify.Event) bool {
 	switch {
 	case e.Reason == "", e.Kind == verify.EventStarted, e.Kind == verify.EventConfirmed:
 		return false
-	case e.Kind == verify.EventUndelivered, e.Kind == verify.EventNoticeFailed:
+	case e.Kind == verify.EventUndelivered, e.Kind == verify.EventNoticeFailed, e.Kind == verify.EventSignInRefused:
 		return true
 	}
 	return byTechnician(e.By)

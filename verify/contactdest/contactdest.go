@@ -28,7 +28,7 @@ const (
 	Email Kind = "email"
 	// Phone are the phone numbers in E.164 form.
 	Phone Kind = "phone"
-	// Entra is the person in Microsoft Entra, "tenant id/object id", as package teamschannel sends to.
+	// Entra is the person in Microsoft Entra, "tenant id/object id", as packages teamschannel and signin take it.
 	Entra Kind = "entra"
 )
 
