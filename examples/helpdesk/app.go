@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +19,9 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/entra"
+	"github.com/mspkit/mspkit/entra/accounts"
+	"github.com/mspkit/mspkit/internal/webpage"
 	"github.com/mspkit/mspkit/mail"
 	"github.com/mspkit/mspkit/mail/mailtest"
 	"github.com/mspkit/mspkit/mail/smtpmail"
@@ -53,6 +57,9 @@ type config struct {
 	fake       *psatest.Server // of the self-test, which outlives a restart
 	podOrigins []string        // who may show the compact view in a frame
 
+	entraID, entraTenant string // of the technicians' sign-in
+	entraSecret          mspkit.Redacted[string]
+
 	botID, botTenant, botCloud string
 	botSecret                  mspkit.Redacted[string]
 	teams                      *playedTeams  // of the self-test, which outlives a restart
@@ -62,6 +69,7 @@ type config struct {
 	publicURL                            string
 	demoEmail, demoPhone, demoTeams      string
 	realMail, realTextMessage, realTeams bool
+	realEntra                            bool
 }
 
 // configFromEnv reads the variables that README names.
@@ -70,6 +78,7 @@ func configFromEnv(env func(string) string) (config, error) {
 		smtpHost: env("MSPKIT_SMTP_HOST"), smtpUser: env("MSPKIT_SMTP_USER"), smtpFrom: env("MSPKIT_SMTP_FROM"), smtpPort: 587,
 		smtpPassword: mspkit.Redact(env("MSPKIT_SMTP_PASSWORD")),
 		twilioSID:    env("MSPKIT_TWILIO_ACCOUNT_SID"), twilioFrom: env("MSPKIT_TWILIO_FROM"), twilioToken: mspkit.Redact(env("MSPKIT_TWILIO_AUTH_TOKEN")),
+		entraID: env("MSPKIT_ENTRA_CLIENT_ID"), entraTenant: env("MSPKIT_ENTRA_TENANT"), entraSecret: mspkit.Redact(env("MSPKIT_ENTRA_SECRET")),
 		botID: env("MSPKIT_BOT_APP_ID"), botTenant: env("MSPKIT_BOT_TENANT"), botCloud: env("MSPKIT_BOT_CLOUD"), botSecret: mspkit.Redact(env("MSPKIT_BOT_SECRET")),
 		publicURL: strings.TrimRight(env("MSPKIT_PUBLIC_URL"), "/"), demoEmail: env("MSPKIT_DEMO_EMAIL"), demoPhone: env("MSPKIT_DEMO_PHONE"),
 	}
@@ -93,6 +102,7 @@ func configFromEnv(env func(string) string) (config, error) {
 	if c.realTeams {
 		errs = append(errs, c.checkBot(env("MSPKIT_DEMO_TEAMS")))
 	}
+	errs = append(errs, c.checkEntra())
 	for _, name := range []string{"MSPKIT_BOT_SECRET", "MSPKIT_BOT_TENANT", "MSPKIT_BOT_CLOUD", "MSPKIT_DEMO_TEAMS"} {
 		if !c.realTeams && env(name) != "" {
 			errs = append(errs, fmt.Errorf("%s says something of a bot of your own, but MSPKIT_BOT_APP_ID, which bot it is, is not set", name))
@@ -126,10 +136,46 @@ func (c *config) checkBot(dana string) error {
 	return errors.Join(errs...)
 }
 
+// checkEntra says what the technicians' sign-in with a real tenant lacks.
+func (c *config) checkEntra() error {
+	var errs []error
+	all := map[string]*string{"MSPKIT_ENTRA_CLIENT_ID": &c.entraID, "MSPKIT_ENTRA_TENANT": &c.entraTenant}
+	c.realEntra = c.entraID != "" || c.entraTenant != "" || c.entraSecret.Reveal() != ""
+	if !c.realEntra {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		v := all[name]
+		if *v == "" {
+			errs = append(errs, fmt.Errorf("%s is missing: the sign-in with your own Entra needs it, MSPKIT_ENTRA_SECRET and MSPKIT_ENTRA_TENANT", name))
+			continue
+		}
+		id, err := entra.CanonicalID(*v)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q is not an id, which looks like 0c1d2e3f-1111-4222-8333-444455556666", name, *v))
+			continue
+		}
+		*v = id
+	}
+	if c.entraSecret.Reveal() == "" {
+		errs = append(errs, errors.New("MSPKIT_ENTRA_SECRET is missing: a client secret of the application MSPKIT_ENTRA_CLIENT_ID"))
+	}
+	return errors.Join(errs...)
+}
+
+// address is where the portal is. Entra takes no redirect addresses by http but those of localhost.
+func (c config) address(l net.Addr) string {
+	if _, port, err := net.SplitHostPort(l.String()); err == nil && c.realEntra {
+		return "http://localhost:" + port
+	}
+	return "http://" + l.String()
+}
+
 func (c config) describe() string {
 	var out []string
 	for text, chosen := range map[string]bool{
-		"Cards go to Microsoft Teams.": c.realTeams, "Mails go to your SMTP server.": c.realMail, "Text messages go to Twilio.": c.realTextMessage,
+		"Technicians sign in with your Entra tenant.": c.realEntra,
+		"Cards go to Microsoft Teams.":                c.realTeams, "Mails go to your SMTP server.": c.realMail, "Text messages go to Twilio.": c.realTextMessage,
 	} {
 		if chosen {
 			out = append(out, text)
@@ -139,7 +185,7 @@ func (c config) describe() string {
 	switch len(out) {
 	case 0:
 		return "Cards, mails and text messages arrive on the page, nothing leaves this machine."
-	case 3:
+	case 4:
 		return strings.Join(out, " ")
 	}
 	return strings.Join(append(out, "Everything else arrives on the page."), " ")
@@ -155,8 +201,16 @@ type app struct {
 	desk      *ticketDesk
 	sentBy    *sentBy
 	ticketlog *ticketlog.Log
-	mux       *http.ServeMux // everything, for this machine
-	outside   *http.ServeMux // the callers' pages, the bot and the status callbacks
+	front     http.Handler    // the mux, behind the sessions of those who are signed in
+	mux       *http.ServeMux  // everything, for this machine
+	outside   *http.ServeMux  // the callers' pages, the bot and the status callbacks
+	open      []string        // the parts of the mux that nobody signs in to
+	routes    []webpage.Route // all others
+	faults    []error         // what is wrong with these
+	sso       *entra.SSO
+	site      *webpage.Site // the portal's pages
+	staff     *accounts.Service
+	deeds     *deeds
 	bot       *teamsapp.Bot
 	pod       *pod
 	office    *office
@@ -223,6 +277,10 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if err := a.openOffice(ring, stores); err != nil {
 		return nil, err
 	}
+	a.deeds = stores.deeds
+	if err := a.openSignIn(ctx, ring, stores); err != nil {
+		return nil, err
+	}
 	var by ways
 	email, err := a.mailChannel(&by)
 	if err != nil {
@@ -236,9 +294,13 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 		return nil, err
 	}
 	by.teams = a.reach
+	callers, err := a.callerChannel(ring, email, by.sms)
+	if err != nil {
+		return nil, err
+	}
 	base := or(cfg.publicURL, cfg.url) + "/verify"
 	a.verify, err = verify.New(stores.verify, ring, base, a.settings, &verify.Options{
-		Channels:  map[string]verify.Channel{"teams": teams, "email": email, "sms": by.sms},
+		Channels:  map[string]verify.Channel{"teams": teams, "email": email, "sms": by.sms, "signin": callers},
 		Recorder:  a.ticketlog.Verify(),
 		Authorize: a.authorize,
 		Lookup:    a.lookup,
@@ -257,11 +319,14 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 		a.who[tenant] = a.pages.PublicURL(tenant)
 	}
 	a.handle("/verify/", http.StripPrefix("/verify", a.pages))
+	if err := a.serveCallers(ring); err != nil {
+		return nil, err
+	}
 	connect, err := a.office.consent.Handler(connectPath)
 	if err != nil {
 		return nil, err
 	}
-	a.mux.Handle(connectPath+"/", connect)
+	a.handleHere(connectPath+"/", connect)
 	if err := errors.Join(a.statusCallbacks(), a.serveTeams(), a.openSends(ring, stores.sends, by), a.openPod(ring)); err != nil {
 		return nil, err
 	}
@@ -270,6 +335,10 @@ func newApp(ctx context.Context, cfg config) (_ *app, err error) {
 		return nil, err
 	}
 	a.mux.Handle("/", portal)
+	a.front = a.sso.Load(a.mux)
+	if err := a.closed(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -284,14 +353,8 @@ func (a *app) close() error {
 	return errors.Join(errs...)
 }
 
-// handle serves what callers, Teams and Twilio need, on this machine and to the proxy.
-func (a *app) handle(pattern string, h http.Handler) {
-	a.mux.Handle(pattern, h)
-	a.outside.Handle(pattern, h)
-}
-
-// ServeHTTP serves the portal, in which nobody signs in, to browsers of this machine only: requests under another
-// host's name (DNS rebinding) and requests that a proxy passed on are refused.
+// ServeHTTP serves the portal to browsers of this machine only: requests under another host's name (DNS rebinding) and
+// requests that a proxy passed on are refused, also of who is signed in, because sessions here may go by plain http.
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	passedOn := false
 	for name := range r.Header {
@@ -301,7 +364,7 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This program answers at "+a.cfg.url+" only. Point a proxy at the address of -public.", http.StatusMisdirectedRequest)
 		return
 	}
-	a.mux.ServeHTTP(w, r)
+	a.front.ServeHTTP(w, r)
 }
 
 // loadKeys reads the key ring, or makes one the first time. A real host keeps it in its secret store.
@@ -414,8 +477,10 @@ func (a *app) statusCallbacks() error {
 	return nil
 }
 
-// brand is how the helpdesk looks to those who call it.
+// brand is how the helpdesk looks to those who call it, plainBrand to those who work there.
 var brand = mspkit.Brand{Name: "Northwind IT", Color: "#0b6e4f", Phone: "+1 202 555 0100", Site: "https://northwind.example"}
+
+var plainBrand = mspkit.Brand{Name: brand.Name, Color: brand.Color}
 
 // settings are the same for both clients here; a real host reads them per tenant.
 func (a *app) settings(_ context.Context, tenant mspkit.TenantID) (verify.Settings, error) {
@@ -429,11 +494,8 @@ func (a *app) settings(_ context.Context, tenant mspkit.TenantID) (verify.Settin
 	}, nil
 }
 
-func (a *app) authorize(_ context.Context, _ mspkit.TenantID, id string, _ verify.Permission) error {
-	if t, ok := technicianByID(id); !ok || !t.Lead {
-		return errors.New("only a team lead may do this")
-	}
-	return nil
+func (a *app) authorize(ctx context.Context, _ mspkit.TenantID, id string, _ verify.Permission) error {
+	return a.mayOverrule(ctx, id)
 }
 
 // lookup finds who typed their address into "is this call real?" or asks from their Teams, and the call they are in.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/contacts"
+	"github.com/mspkit/mspkit/entra"
 	"github.com/mspkit/mspkit/verify"
 )
 
@@ -14,25 +15,16 @@ import (
 
 const day = 24 * time.Hour
 
-// technician is somebody who works at the helpdesk.
+// technician is somebody who works at the helpdesk, and what they may do there now.
 type technician struct {
 	verify.Technician
-	Role string
-	Lead bool // may freeze, unfreeze, unlock and cancel what others began
+	user *entra.User
 }
 
-var technicians = []technician{
-	{verify.Technician{ID: "jane", Name: "Jane Doe"}, "Technician", false},
-	{verify.Technician{ID: "sam", Name: "Sam Okafor"}, "Team lead", true},
-}
+func (t technician) may(p entra.Permission) bool { return t.user.May(p) }
 
-func technicianByID(id string) (technician, bool) {
-	i := slices.IndexFunc(technicians, func(t technician) bool { return t.ID == id })
-	if i < 0 {
-		return technician{}, false
-	}
-	return technicians[i], true
-}
+// lead is whether the technician may overrule: freeze, unfreeze, unlock, approve, and end what others began.
+func (t technician) lead() bool { return t.may(entra.PermissionVerification) }
 
 // demoClients are the companies that the helpdesk serves in the demonstration; each is a tenant.
 var demoClients = map[mspkit.TenantID]string{"contoso": "Contoso", "fabrikam": "Fabrikam"}
@@ -48,6 +40,8 @@ type person struct {
 	Teams      string
 	TeamsSince time.Time
 	NoApp      bool // the bot's app is not installed for them
+	// Entra is who they are in their own Microsoft 365, "tenant id/object id", for callers who sign in.
+	Entra string
 }
 
 // Who the clients and their people are in Entra. A host has it from its contacts in Microsoft 365.
@@ -83,10 +77,13 @@ func people(now time.Time, cfg config) []person {
 		{Contact: contacts.Contact{
 			Tenant: "fabrikam", ID: "ines", Name: "Inês Carvalho", FirstName: "Inês", JobTitle: "Chief executive", Locale: "en",
 			Emails: address("ines@fabrikam.example", known), Phones: address("+351 912 345 678", known),
-		}, Hint: "The person attackers like to be: she is listed, so a second technician must approve, and that is the team lead.", Ticket: mspkit.Ticket{System: "psa", ID: "5121"}, About: "Lost her authenticator while travelling", Teams: fabrikamEntra + "/c3a8f614-6e2b-4d97-8f01-b2d5e4a7c604"},
+		}, Hint: "The person attackers like to be: she is listed, so a second technician must approve, and that is Sam, the admin.", Ticket: mspkit.Ticket{System: "psa", ID: "5121"}, About: "Lost her authenticator while travelling", Teams: fabrikamEntra + "/c3a8f614-6e2b-4d97-8f01-b2d5e4a7c604"},
 	}
 	for i := range ps {
 		ps[i].Company, ps[i].Enabled, ps[i].TeamsSince = demoClients[ps[i].Tenant], true, known
+		if cfg.publicURL == "" { // a phone elsewhere does not reach the Entra that is played here
+			ps[i].Entra = ps[i].Teams
+		}
 		if cfg.realTeams {
 			ps[i].Teams = ""
 		}
@@ -103,7 +100,8 @@ func people(now time.Time, cfg config) []person {
 	return ps
 }
 
-// subject is the person as package verify wants them: Teams first, then the phone, then the mailbox.
+// subject is the person as package verify wants them: Teams first, then the phone, then the mailbox, and a sign-in last, which
+// takes the caller longest.
 func (p person) subject() verify.Subject {
 	s := verify.Subject{ID: p.ID, Name: p.Name, Company: p.Company, Locale: p.Locale}
 	if p.Teams != "" {
@@ -114,6 +112,9 @@ func (p person) subject() verify.Subject {
 	}
 	for _, a := range p.Emails {
 		s.Destinations = append(s.Destinations, verify.Destination{Channel: "email", Address: a.Value, FirstSeen: a.FirstSeen, TypedBy: a.TypedBy})
+	}
+	if p.Entra != "" {
+		s.Destinations = append(s.Destinations, verify.Destination{Channel: "signin", Address: p.Entra, FirstSeen: p.TeamsSince})
 	}
 	return s
 }

@@ -92,6 +92,14 @@ func newTestApp(t *testing.T, cfg config) *app {
 	return a
 }
 
+// jane is the technician of most tests.
+func jane(t *testing.T, a *app) technician {
+	t.Helper()
+	by, ok := a.technician(t.Context(), "jane")
+	require.True(t, ok)
+	return by
+}
+
 func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 	t.Parallel()
 	a := newTestApp(t, config{publicURL: "https://help.example"})
@@ -101,8 +109,9 @@ func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 		want   int
 		header http.Header
 	}{
-		{"http://127.0.0.1:8080/", http.StatusOK, nil},
-		{"http://127.0.0.1:8080/api/state", http.StatusOK, nil},
+		{"http://127.0.0.1:8080/auth/signin", http.StatusOK, nil},
+		{"http://127.0.0.1:8080/", http.StatusUnauthorized, nil},
+		{"http://127.0.0.1:8080/api/state", http.StatusUnauthorized, nil},
 		{"http://evil.example/", http.StatusMisdirectedRequest, nil},
 		{"http://evil.example/verify/v/x", http.StatusMisdirectedRequest, nil},
 		{"http://evil.example/send/s/x", http.StatusMisdirectedRequest, nil},
@@ -126,11 +135,11 @@ func TestOtherHostsNamesReachOnlyWhatCallersNeed(t *testing.T) {
 		}
 	}
 	dana, _ := a.person("contoso", "dana")
-	launch, err := a.pod.address(dana, technicians[0])
+	launch, err := a.pod.address(dana, jane(t, a))
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(launch, "https://help.example/pod/?launch="), "the frame's address is for others' machines")
 	launch = strings.TrimPrefix(launch, "https://help.example")
-	for path, want := range map[string]int{launch: http.StatusOK, "/pod/": http.StatusForbidden, "/pod/start": http.StatusMethodNotAllowed, "/pod/api/state": http.StatusNotFound, "/pod/psa": http.StatusNotFound, "/api/launch": http.StatusNotFound, "/psa?tenant=contoso&technician=sam": http.StatusNotFound, "/psa-plug": http.StatusNotFound, "/psa-replay": http.StatusNotFound, "/psa-drop": http.StatusNotFound, "/psa-defaults": http.StatusNotFound, "/psa-map": http.StatusNotFound, "/psa-unmap": http.StatusNotFound, "/verify/v/x": http.StatusNotFound, "/send/s/x": http.StatusNotFound, "/settings": http.StatusNotFound, "/twilio/status": http.StatusMethodNotAllowed, botPath: http.StatusMethodNotAllowed, "/api/press": http.StatusNotFound, "/": http.StatusNotFound, "/api/state": http.StatusNotFound} {
+	for path, want := range map[string]int{launch: http.StatusOK, "/pod/": http.StatusForbidden, "/pod/start": http.StatusMethodNotAllowed, "/pod/api/state": http.StatusNotFound, "/pod/psa": http.StatusNotFound, "/api/launch": http.StatusNotFound, "/psa?tenant=contoso": http.StatusNotFound, "/psa-plug": http.StatusNotFound, "/psa-replay": http.StatusNotFound, "/psa-drop": http.StatusNotFound, "/psa-defaults": http.StatusNotFound, "/psa-map": http.StatusNotFound, "/psa-unmap": http.StatusNotFound, "/verify/v/x": http.StatusNotFound, "/send/s/x": http.StatusNotFound, "/settings": http.StatusNotFound, "/twilio/status": http.StatusMethodNotAllowed, botPath: http.StatusMethodNotAllowed, "/api/press": http.StatusNotFound, "/": http.StatusNotFound, "/api/state": http.StatusNotFound} {
 		w := httptest.NewRecorder()
 		a.outside.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8081"+path, nil))
 		require.Equal(t, want, w.Code, path)
@@ -143,19 +152,20 @@ func TestOneProofIsGoodForOnePressHoweverManyCome(t *testing.T) {
 	a := newTestApp(t, config{})
 	p, _ := a.person("contoso", "dana")
 	c, err := a.verify.Start(t.Context(), verify.StartRequest{
-		Tenant: p.Tenant, Subject: p.subject(), Action: verify.ActionResetPassword, Technician: technicians[0].Technician, Ticket: p.Ticket,
+		Tenant: p.Tenant, Subject: p.subject(), Action: verify.ActionResetPassword, Technician: jane(t, a).Technician, Ticket: p.Ticket,
 		Channel: "sms",
 	})
 	require.NoError(t, err)
 	_, err = a.verify.Answer(t.Context(), verify.Answer{Ref: c.Ref, Method: verify.MethodNumber, Response: c.Number.Reveal()})
 	require.NoError(t, err)
+	by := jane(t, a)
 	var passed atomic.Int32
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/redeem", nil)
 			r.PostForm = map[string][]string{"id": {c.Ref.ID}}
-			if _, err := a.doRedeem(r, p, technicians[0]); err == nil {
+			if _, err := a.doRedeem(r, p, by); err == nil {
 				passed.Add(1)
 			}
 		})
@@ -167,9 +177,7 @@ func TestOneProofIsGoodForOnePressHoweverManyCome(t *testing.T) {
 func TestEveryRouteOfThePortalCarriesTheHeaderSet(t *testing.T) {
 	t.Parallel()
 	a := newTestApp(t, config{})
-	site, err := a.portal()
-	require.NoError(t, err)
-	webpagetest.Run(t, site, "", false, site.Routes())
+	webpagetest.Run(t, a.site, "", false, a.site.Routes())
 	webpagetest.Run(t, a.pod.site, "", false, a.pod.site.Routes())
 }
 
@@ -177,7 +185,7 @@ func TestNothingHappensByLookingAtTheCompactView(t *testing.T) {
 	t.Parallel()
 	a := newTestApp(t, config{podOrigins: []string{"https://psa.example"}})
 	dana, _ := a.person("contoso", "dana")
-	address, err := a.pod.address(dana, technicians[0])
+	address, err := a.pod.address(dana, jane(t, a))
 	require.NoError(t, err)
 	_, launch, _ := strings.Cut(address, "?")
 	before, err := a.desk.outbox.Count(t.Context(), "")
@@ -238,11 +246,11 @@ func TestANoteThatCouldNotBeDeliveredIsSaidInTheTicket(t *testing.T) {
 	notes, err := a.notesOf(t.Context(), dana)
 	require.NoError(t, err)
 	require.True(t, slices.ContainsFunc(notes, func(n noteJSON) bool { return n.Dead && !n.Waiting && strings.Contains(n.Text, "is frozen") }), "%v", notes)
-	page := httptest.NewRecorder()
-	a.ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, a.cfg.url+"/psa?tenant=contoso&technician=jane&outbox=1", nil))
-	require.Equal(t, http.StatusOK, page.Code)
+	w := walks(t, a)
+	status, page := w.player.as("sam", http.MethodGet, "/psa?tenant=contoso&outbox=1", nil)
+	require.Equal(t, http.StatusOK, status)
 	for _, want := range []string{"1 not delivered", "Add note: the ticket is closed", "Try again</button>", "Give up</button>"} {
-		require.Contains(t, page.Body.String(), want)
+		require.Contains(t, page, want)
 	}
 }
 
@@ -272,6 +280,7 @@ func TestTheEnvironmentIsChecked(t *testing.T) {
 		"MSPKIT_BOT_APP_ID": fabrikamEntra, "MSPKIT_BOT_SECRET": "hidden", "MSPKIT_BOT_TENANT": fabrikamEntra,
 		"MSPKIT_DEMO_TEAMS": strings.ToUpper(contosoEntra) + "/" + contosoEntra, "MSPKIT_PUBLIC_URL": "https://help.example/",
 	}
+	msp := map[string]string{"MSPKIT_ENTRA_CLIENT_ID": strings.ToUpper(fabrikamEntra), "MSPKIT_ENTRA_SECRET": "hidden", "MSPKIT_ENTRA_TENANT": contosoEntra}
 	with := func(env map[string]string, name, value string) map[string]string {
 		env = maps.Clone(env)
 		env[name] = value
@@ -298,6 +307,13 @@ func TestTheEnvironmentIsChecked(t *testing.T) {
 		"bot without https":   {with(bot, "MSPKIT_PUBLIC_URL", "http://help.example"), "https"},
 		"bot":                 {bot, ""},
 		"bot in a cloud":      {with(bot, "MSPKIT_BOT_CLOUD", "usgov"), ""},
+		"Entra without id":    {with(msp, "MSPKIT_ENTRA_CLIENT_ID", ""), "MSPKIT_ENTRA_CLIENT_ID is missing"},
+		"Entra, no secret":    {with(msp, "MSPKIT_ENTRA_SECRET", ""), "MSPKIT_ENTRA_SECRET is missing"},
+		"Entra, no tenant":    {with(msp, "MSPKIT_ENTRA_TENANT", ""), "MSPKIT_ENTRA_TENANT is missing"},
+		"Entra, a domain":     {with(msp, "MSPKIT_ENTRA_TENANT", "msp.example"), `MSPKIT_ENTRA_TENANT: "msp.example" is not an id`},
+		"Entra, common":       {with(msp, "MSPKIT_ENTRA_TENANT", "common"), `MSPKIT_ENTRA_TENANT: "common" is not an id`},
+		"Entra, a name":       {with(msp, "MSPKIT_ENTRA_CLIENT_ID", "our-app"), `MSPKIT_ENTRA_CLIENT_ID: "our-app" is not an id`},
+		"Entra":               {msp, ""},
 		"complete": {map[string]string{
 			"MSPKIT_SMTP_HOST": "mail.example", "MSPKIT_SMTP_FROM": "a@b.example", "MSPKIT_SMTP_PORT": "465",
 			"MSPKIT_TWILIO_ACCOUNT_SID": demoAccount, "MSPKIT_TWILIO_AUTH_TOKEN": "t", "MSPKIT_TWILIO_FROM": "+12025550100",
@@ -307,7 +323,8 @@ func TestTheEnvironmentIsChecked(t *testing.T) {
 		if tc.want == "" {
 			require.NoError(t, err, name)
 			require.Equal(t, c.realTeams, strings.Contains(c.describe(), "Teams."), c.describe())
-			require.Equal(t, !c.realTeams && !c.realMail && !c.realTextMessage, strings.Contains(c.describe(), "nothing leaves this machine"), c.describe())
+			require.Equal(t, c.realEntra, strings.Contains(c.describe(), "your Entra tenant"), c.describe())
+			require.Equal(t, !c.realTeams && !c.realMail && !c.realTextMessage && !c.realEntra, strings.Contains(c.describe(), "nothing leaves this machine"), c.describe())
 			continue
 		}
 		require.ErrorContains(t, err, tc.want, name)

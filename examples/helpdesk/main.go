@@ -8,7 +8,8 @@
 //
 // It keeps its data in a SQLite file unless told otherwise and its keys in a file with mode 0600 beside it. Cards, mails and text messages go
 // to servers that it starts itself and that speak Teams' wire protocol, SMTP and Twilio's API; environment variables (see
-// README and the page's help) point the same program at real ones.
+// README and the page's help) point the same program at real ones. Technicians sign in with a stand-in for Microsoft Entra,
+// or with a real tenant of the environment's choice: MSPKIT_ENTRA_CLIENT_ID, MSPKIT_ENTRA_SECRET and MSPKIT_ENTRA_TENANT.
 package main
 
 import (
@@ -38,7 +39,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on; loopback only, the portal has no sign-in")
+	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on; loopback only, the portal goes by plain http")
 	data := flag.String("data", "", "folder for the database and the keys (default: mspkit-helpdesk in the user's cache folder)")
 	public := flag.String("public", "127.0.0.1:8081", "where a proxy in front reaches the callers' pages, used with MSPKIT_PUBLIC_URL only; loopback only")
 	kind := flag.String("store", storeSQLite, "where verifications and sends are kept: "+strings.Join(storeKinds, ", "))
@@ -81,7 +82,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("-public: %w", err)
 		}
 	}
-	cfg.dir, cfg.url, cfg.storage, cfg.tickets = dir, "http://"+l.Addr().String(), where, system
+	cfg.dir, cfg.url, cfg.storage, cfg.tickets = dir, cfg.address(l.Addr()), where, system
 	cfg.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := newApp(ctx, cfg)
 	if err != nil {
@@ -93,18 +94,29 @@ func run(ctx context.Context) error {
 	if cfg.realTeams {
 		fmt.Printf("\n  The messaging endpoint of your bot is %s%s.\n", cfg.publicURL, botPath)
 	}
+	if cfg.realEntra {
+		fmt.Printf("\n  The redirect addresses of your application in Entra are %s, %s and %s.\n", a.sso.RedirectURL(), a.sso.SignedOutURL(), a.staff.ConsentURI())
+		link, err := a.firstAdmin(ctx)
+		if err != nil {
+			return errors.Join(err, a.close())
+		}
+		if link != "" {
+			fmt.Printf("\n  Nobody is an admin yet. Open this within the hour to be the first:\n  %s\n", link)
+		}
+	}
 	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  %s %s\n  Ctrl-C ends it.\n\n", cfg.url, where.describe(dir), system.describe()+" "+cfg.describe())
 	return a.serve(ctx, l, outside)
 }
 
-// listen refuses addresses that others can reach, because nobody signs in to the portal.
+// listen refuses addresses that others can reach: what is behind them goes by plain http, also the cookies of those who are
+// signed in.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("-addr must look like 127.0.0.1:8080: %w", err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("-addr %s is not a loopback address; the portal has no sign-in, so it must not be reachable by others", addr)
+		return nil, fmt.Errorf("-addr %s is not a loopback address; the portal goes by plain http, so it must not be reachable by others", addr)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -15,14 +15,19 @@ func channelWords(c string) string {
 		return "text message"
 	case "email":
 		return "e-mail"
+	case "signin":
+		return "a sign-in at Microsoft"
 	}
 	return c
 }
 
 // wayWords begins a sentence.
 func wayWords(c string) string {
-	if c == "teams" {
+	switch c {
+	case "teams":
 		return "Teams"
+	case "signin":
+		return "The sign-in at Microsoft"
 	}
 	return "The " + channelWords(c)
 }

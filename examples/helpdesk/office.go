@@ -69,7 +69,7 @@ func (a *app) openOffice(ring *mspkit.KeyRing, s stores) error {
 	}
 	o.consent, err = entra.NewConsent(o.store, verifier, ring, &entra.ConsentOptions{
 		Cloud: cloud, ClientID: o.fake.appID, Secret: mspkit.Redact(o.fake.secret), BaseURL: a.cfg.url + connectPath,
-		Integrations: []entra.Integration{{Name: officeIntegration, Title: "Contacts and mail", Permissions: []entra.Permission{
+		Integrations: []entra.Integration{{Name: officeIntegration, Title: "Contacts and mail", Permissions: []entra.GraphPermission{
 			{Name: "User.Read.All", Text: "Read the names, numbers and managers of your people"},
 			{Name: "Mail.Send", Text: "Send mail from the mailbox that you choose"},
 		}}},

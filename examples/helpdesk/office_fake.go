@@ -35,7 +35,9 @@ type playedOffice struct {
 	tenants []*playedTenant
 
 	mu    sync.Mutex
-	urls  []string // of the instances of the program, to which browsers are sent back
+	urls  []string                   // of the instances of the program, to which browsers are sent back
+	desks map[string][]string        // the same for those who sign in, by application
+	staff map[string]*entratest.User // of the MSP's own tenant, by the host's id
 	clock func() time.Time
 
 	installs func(tenant, user string, on bool) // is told of apps in Teams
@@ -69,6 +71,7 @@ const graphBase = "/graph"
 func playOffice() (*playedOffice, error) {
 	o := &playedOffice{
 		appID: "3f6c9d21-7b54-4e08-a1c9-6d2e8f047b11", secret: mspkit.NewKey("o").Export().Reveal(), clock: time.Now,
+		staff: map[string]*entratest.User{}, desks: map[string][]string{},
 	}
 	o.graph = graphfake.New(&graphfake.Options{
 		BasePath: graphBase, Now: o.now, OnInstall: o.installed, Token: func(bearer string) (string, bool) { return o.AccessTokenTenant(bearer) },
@@ -87,8 +90,17 @@ func playOffice() (*playedOffice, error) {
 		t.graph = o.graph.AddTenant(t.entra.ID, t.name, domain)
 		t.admin = t.entra.AddUser(entratest.User{Name: t.name + "'s administrator", Username: "admin@" + domain, Admin: true})
 		t.fill(people(at, config{}))
+		for _, p := range people(at, config{}) {
+			if tid, oid, ok := strings.Cut(p.Entra, "/"); ok && tid == t.entra.ID { // they can sign in, too
+				t.entra.AddUser(entratest.User{ObjectID: oid, Name: p.Name, Username: p.ID + "@" + domain})
+			}
+		}
 		o.notifier.Follow(t.graph)
 		o.tenants = append(o.tenants, &t)
+	}
+	msp := o.AddTenantWithID(northwindEntra, brand.Name, "northwind.example")
+	for _, a := range append(slices.Clone(demoStaff), newColleague) {
+		o.staff[a.ID] = msp.AddUser(entratest.User{ObjectID: a.ObjectID, Name: a.Name, Username: a.ID + "@northwind.example", Admin: a.Role == entra.RoleAdmin})
 	}
 	return o, nil
 }
@@ -188,6 +200,18 @@ func (o *playedOffice) serves(redirectURL string, clock func() time.Time) {
 			"TeamsAppInstallation.ReadWriteSelfForUser.All", "Chat.Read.All",
 		},
 	})
+}
+
+// signsIn tells Entra where people are sent back to who sign in to an application.
+func (o *playedOffice) signsIn(appID, name string, redirects ...string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, at := range redirects {
+		if !slices.Contains(o.desks[appID], at) {
+			o.desks[appID] = append(o.desks[appID], at)
+		}
+	}
+	o.AddApp(entratest.App{ID: appID, Name: name, Secret: o.secret, RedirectURIs: slices.Clone(o.desks[appID])})
 }
 
 func (o *playedOffice) tenant(id mspkit.TenantID) *playedTenant {

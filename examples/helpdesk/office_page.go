@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/contacts"
@@ -23,19 +22,16 @@ import (
 const officeTag = "microsoft365"
 
 type officePage struct {
-	Tenant, Company, Technician, Name string
-	Lead                              bool
-	Problem, Done                     string
-	Tenants                           [][2]string
-	Clients                           []clientRow
-	Link, LinkFor                     string // a link that was made just now
-	Connected                         int
-	Sync                              syncView
-	Events                            []eventRow
-	Query                             string
-	Found                             []foundRow
-	Searched                          bool
-	Sender                            senderView
+	Tenant, Company string
+	Who             who
+	Problem, Done   string
+	Tenants         [][2]string
+	Clients         []clientRow
+	Link, LinkFor   string // a link that was made just now
+	Connected       int
+	Sync            syncView
+	Events          []eventRow
+	Sender          senderView
 }
 
 type clientRow struct {
@@ -64,14 +60,6 @@ type eventRow struct {
 // templateRow is a mail that can be tested, with its name in words.
 type templateRow struct{ Name, Words string }
 
-type foundRow struct {
-	ID, Tenant, Name, Title, Company, Manager string
-	Initial                                   string // stands where there is no picture
-	Photo, Left                               bool
-	Emails, Phones                            []addressJSON
-	History                                   []string
-}
-
 type senderView struct {
 	Connected        bool
 	Address, Name    string
@@ -94,25 +82,19 @@ func (a *app) officeRoutes(site **webpage.Site) []webpage.Route {
 		{Name: officeTag, Method: "GET", Pattern: "/" + officeTag, Kind: webpage.PageKind, Script: true, Connect: true, Handler: func(w http.ResponseWriter, r *http.Request) {
 			a.serveOffice(*site, w, r, r.URL.Query(), "", "")
 		}},
-		{Name: "photo", Method: "GET", Pattern: "/photo", Kind: webpage.APIKind, Handler: a.servePhoto},
 	}
 	for name, do := range map[string]func(context.Context, url.Values, technician) (done string, err error){
 		"connect": a.doConnect, "release": a.doRelease, "withdraw": a.doWithdraw, "sync": a.doSync, "cancel": a.doCancelSync, "joins": a.doJoins, "leaves": a.doLeaves,
 		"choose": a.doChoose, "test": a.doTest, "forget": a.doForget, "remove": a.doRemove,
 	} {
 		routes = append(routes, webpage.Route{Name: officeTag + "-" + name, Method: "POST", Pattern: "/" + officeTag + "-" + name, Kind: webpage.FormKind, Script: true, Connect: true, Handler: func(w http.ResponseWriter, r *http.Request) {
-			t, known := technicianByID(r.PostForm.Get("technician"))
-			if !known {
-				(*site).Error(w, r, http.StatusNotFound)
-				return
-			}
-			done, err := "", errors.New("only a team lead may change this")
-			if t.Lead {
-				done, err = do(r.Context(), r.PostForm, t)
-			}
+			t := technicianOf(r.Context())
+			done, err := do(r.Context(), r.PostForm, t)
 			problem := ""
 			if err != nil {
 				done, problem = "", sentence(officeWords(err))
+			} else {
+				a.did(r.Context(), t, officeName(mspkit.TenantID(r.PostForm.Get("tenant"))))
 			}
 			a.serveOffice(*site, w, r, r.PostForm, done, problem)
 		}})
@@ -136,17 +118,12 @@ func officeWords(err error) string {
 }
 
 func (a *app) serveOffice(site *webpage.Site, w http.ResponseWriter, r *http.Request, q url.Values, done, problem string) {
-	t, known := technicianByID(q.Get("technician"))
 	tenant := mspkit.TenantID(q.Get("tenant"))
 	if officeName(tenant) == "" {
 		tenant = officeTenants[0].id
 	}
-	if !known {
-		site.Error(w, r, http.StatusNotFound)
-		return
-	}
 	page := officePage{
-		Tenant: string(tenant), Company: officeName(tenant), Technician: t.ID, Name: t.Name, Lead: t.Lead, Problem: problem, Query: strings.TrimSpace(q.Get("q")),
+		Tenant: string(tenant), Company: officeName(tenant), Who: whoIs(r), Problem: problem,
 	}
 	if link, ok := strings.CutPrefix(done, "link:"); ok {
 		page.Link, page.LinkFor = link, officeName(tenant)
@@ -164,9 +141,7 @@ func (a *app) serveOffice(site *webpage.Site, w http.ResponseWriter, r *http.Req
 	if page.Problem != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	small := brand
-	small.Phone, small.Site = "", ""
-	site.Render(w, r, webpage.Page{Template: "office", Status: status, Brand: small, Locale: "en", Data: page})
+	site.Render(w, r, webpage.Page{Template: "office", Status: status, Brand: plainBrand, Locale: "en", Data: page})
 }
 
 func (a *app) fillOffice(ctx context.Context, page *officePage, tenant mspkit.TenantID, q url.Values) error {
@@ -194,12 +169,6 @@ func (a *app) fillOffice(ctx context.Context, page *officePage, tenant mspkit.Te
 	page.Sync = o.view(page.Clients)
 	if q.Has("news") { // the script asks for that only, and often
 		return a.fillEvents(ctx, page)
-	}
-	if page.Query != "" {
-		page.Searched = true
-		if err := a.fillFound(ctx, page); err != nil {
-			return err
-		}
 	}
 	a.fillSender(ctx, page, tenant, q)
 	return a.fillEvents(ctx, page)
@@ -284,53 +253,6 @@ func (a *app) fillEvents(ctx context.Context, page *officePage) error {
 	return nil
 }
 
-func (a *app) fillFound(ctx context.Context, page *officePage) error {
-	list, err := a.searchOffice(ctx, page.Query)
-	if err != nil {
-		return err
-	}
-	now := a.now()
-	for _, c := range list {
-		row := foundRow{
-			ID: c.ID, Tenant: string(c.Tenant), Name: or(c.Name, "No name"), Title: c.JobTitle, Company: officeName(c.Tenant), Left: !c.Enabled,
-		}
-		first, _ := utf8.DecodeRuneInString(row.Name)
-		row.Initial = strings.ToUpper(string(first))
-		for _, e := range c.Emails {
-			row.Emails = append(row.Emails, addressJSON{e.Value, now.Sub(e.FirstSeen) < 14*day})
-		}
-		for _, p := range c.Phones {
-			row.Phones = append(row.Phones, addressJSON{or(p.Value, p.Raw), now.Sub(p.FirstSeen) < 14*day})
-		}
-		if c.Manager != "" {
-			if boss, err := a.office.directory.Get(ctx, c.Tenant, c.Manager); err == nil {
-				row.Manager = boss.Name
-			}
-		}
-		if _, err := a.office.directory.Photo(ctx, c.Tenant, c.ID); err == nil {
-			row.Photo = true
-		}
-		history, err := a.office.directory.History(ctx, c.Tenant, c.ID, 5)
-		if err != nil {
-			return err
-		}
-		for _, e := range history {
-			parts := []string{ago(now, e.At) + " ago: " + string(e.Kind)}
-			if e.First {
-				parts[0] += " (listed for the first time)"
-			}
-			for _, ch := range e.Changes {
-				if e.Kind == contacts.Changed {
-					parts = append(parts, fmt.Sprintf("%s %s → %s", ch.Field, or(ch.Old, "none"), or(ch.New, "none")))
-				}
-			}
-			row.History = append(row.History, strings.Join(parts, ", "))
-		}
-		page.Found = append(page.Found, row)
-	}
-	return nil
-}
-
 func (a *app) fillSender(ctx context.Context, page *officePage, tenant mspkit.TenantID, q url.Values) {
 	v := &page.Sender
 	o := a.office
@@ -380,18 +302,6 @@ func (a *app) fillSender(ctx context.Context, page *officePage, tenant mspkit.Te
 	if v.Candidates, v.More, err = o.mailboxes.Candidates(ctx, tenant); err != nil {
 		v.Fault = sentence(officeWords(err))
 	}
-}
-
-// servePhoto serves the picture of a contact.
-func (a *app) servePhoto(w http.ResponseWriter, r *http.Request) {
-	p, err := a.office.directory.Photo(r.Context(), mspkit.TenantID(r.URL.Query().Get("tenant")), r.URL.Query().Get("id"))
-	if err != nil || !slices.Contains([]string{"image/png", "image/jpeg", "image/gif"}, p.Type) {
-		http.Error(w, "There is no such picture.", http.StatusNotFound)
-		return
-	}
-	w.Header().Set("Content-Type", p.Type)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(p.Data) // the type says that it is a picture, and the page's policy lets it be nothing else
 }
 
 func (a *app) officeTenant(f url.Values) (*playedTenant, error) {

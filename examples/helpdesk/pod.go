@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/entra"
 	"github.com/mspkit/mspkit/internal/webpage"
 	"github.com/mspkit/mspkit/psa"
 	"github.com/mspkit/mspkit/securesend"
@@ -72,6 +73,11 @@ func (a *app) openPod(ring *mspkit.KeyRing) (err error) {
 		r.Name = "pod-" + r.Name
 		routes = append(routes, r)
 	}
+	// Who may what is asked where the session is read: see [pod.resolve].
+	if routes, err = guarded(routes, func(next http.Handler) http.Handler { return next }); err != nil {
+		return err
+	}
+	a.routes = append(a.routes, routes...)
 	d.site, err = webpage.New(routes, &webpage.Options{Templates: folders[1], Assets: folders[2], Catalog: catalog, Logger: a.cfg.log})
 	if err != nil {
 		return err
@@ -97,7 +103,7 @@ func (d *pod) page(w http.ResponseWriter, r *http.Request) {
 	l, err := d.launches.Open(r.URL.Query().Get("launch"), d.a.now())
 	if err == nil {
 		var t technician
-		_, t, err = d.resolve(l)
+		_, t, err = d.resolve(r.Context(), l)
 		data.Ticket, data.Technician = l.Ticket.ID, t.Name
 	}
 	if err == nil {
@@ -107,12 +113,12 @@ func (d *pod) page(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, psa.ErrLaunchExpired):
 		status, data.Fault = http.StatusForbidden, "This address was good for a minute. Reload the ticket, and it opens again."
+	case errors.Is(err, entra.ErrForbidden):
+		status, data.Fault = http.StatusForbidden, notAllowed
 	case err != nil:
 		status, data.Fault = http.StatusForbidden, "This view opens from a ticket only."
 	}
-	b := brand
-	b.Phone, b.Site = "", ""
-	d.site.Render(w, r, webpage.Page{Template: "pod", Brand: b, Locale: "en", Status: status, Data: data})
+	d.site.Render(w, r, webpage.Page{Template: "pod", Brand: plainBrand, Locale: "en", Status: status, Data: data})
 }
 
 // who is the resolver of the frame: the session says who works for whom and on what, and what the form names must belong to
@@ -122,7 +128,7 @@ func (d *pod) who(ctx context.Context, f url.Values) (person, technician, error)
 	if err != nil {
 		return person{}, technician{}, errors.New("This view has expired. Reload the ticket.") //nolint:staticcheck,revive // a sentence for the page
 	}
-	p, t, err := d.resolve(l)
+	p, t, err := d.resolve(ctx, l)
 	for _, field := range []string{"id", "replaces"} {
 		for _, id := range f[field] {
 			if err != nil || id == "" {
@@ -139,9 +145,17 @@ func (d *pod) who(ctx context.Context, f url.Values) (person, technician, error)
 	return p, t, err
 }
 
-func (d *pod) resolve(l psa.Launch) (person, technician, error) {
+// resolve finds out whom a launch is for, and whether they may now what the route needs: a launch is only as good as the
+// account that it was signed for.
+func (d *pod) resolve(ctx context.Context, l psa.Launch) (person, technician, error) {
 	p, ok := d.a.person(l.Tenant, l.Contact)
-	t, known := technicianByID(l.Technician)
+	t, known := d.a.technician(ctx, l.Technician)
+	if s := servedOf(ctx); known {
+		if lacking, yes := s.lacks(t.user); yes {
+			d.a.forbidden(ctx, t.user, s.route, lacking)
+			return p, t, entra.ErrForbidden
+		}
+	}
 	if !ok || !known {
 		return p, t, errors.New("The person or the technician of this ticket is not here any more.") //nolint:staticcheck,revive // a sentence for the page
 	}
@@ -176,12 +190,8 @@ func (d *pod) state(r *http.Request, p person, t technician) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	type techJSON struct {
-		ID, Name, Role string
-		Lead           bool
-	}
 	return map[string]any{
-		"session": session, "technicians": []techJSON{{t.ID, t.Name, t.Role, t.Lead}}, "people": []personJSON{}, "person": j, "now": d.a.now().UnixMilli(),
+		"session": session, "me": whoOf(t), "people": []personJSON{}, "person": j, "now": d.a.now().UnixMilli(),
 	}, nil
 }
 

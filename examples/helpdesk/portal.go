@@ -16,11 +16,12 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/entra"
 	"github.com/mspkit/mspkit/internal/webpage"
 	"github.com/mspkit/mspkit/verify"
 )
 
-//go:embed web
+//go:embed web web/templates/_who.html
 var web embed.FS
 
 // portal serves the technician's page and its small API. A real host has its own software here.
@@ -39,18 +40,18 @@ func (a *app) portal() (*webpage.Site, error) {
 	var site *webpage.Site
 	routes := []webpage.Route{
 		{Name: "portal", Method: "GET", Pattern: "/{$}", Kind: webpage.PageKind, Script: true, Connect: true, Handler: func(w http.ResponseWriter, r *http.Request) {
-			set, _ := a.settings(r.Context(), "contoso")
-			brand := set.Brand
-			brand.Phone, brand.Site = "", ""
-			site.Render(w, r, webpage.Page{Template: "portal", Brand: brand, Locale: "en", Data: a.cfg})
+			site.Render(w, r, webpage.Page{Template: "portal", Brand: plainBrand, Locale: "en", Data: portalPage{whoIs(r)}})
 		}},
 		{Name: "state", Method: "GET", Pattern: "/api/state", Kind: webpage.APIKind, Handler: a.serveState},
 	}
-	routes = append(routes, a.sendRoutes("/api", a.chosen)...)
+	routes = append(routes, a.sendRoutes("/api", a.signedIn)...)
 	routes = append(routes, a.settingsRoutes(&site)...)
 	routes = append(routes, a.psaRoutes(&site)...)
 	routes = append(routes, a.officeRoutes(&site)...)
 	routes = append(routes, a.teamsRoutes(&site)...)
+	routes = append(routes, a.ticketRoutes(&site)...)
+	routes = append(routes, a.directoryRoutes(&site)...)
+	routes = append(routes, a.auditRoutes(&site)...)
 	for name, do := range map[string]func(*http.Request, person, technician) (any, error){
 		"start": a.doStart, "check": a.doCheck, "renew": a.doRenew, "cancel": a.doCancel, "redeem": a.doRedeem, "approve": a.doApprove,
 		"technician": a.doTechnician, "call": a.doCall, "freeze": a.doFreeze, "unfreeze": a.doUnfreeze, "unlock": a.doUnlock,
@@ -58,23 +59,27 @@ func (a *app) portal() (*webpage.Site, error) {
 		"launch": a.doLaunch,
 		"grant":  a.doGrant, "ask": a.doAsk, "send-renew": a.doSendRenew, "send-revoke": a.doSendRevoke, "receive": a.doReceive, "received": a.doReceived,
 	} {
-		routes = append(routes, webpage.Route{Name: name, Method: "POST", Pattern: "/api/" + name, Kind: webpage.FormKind, Handler: a.action(a.chosen, do)})
+		routes = append(routes, webpage.Route{Name: name, Method: "POST", Pattern: "/api/" + name, Kind: webpage.FormKind, Handler: a.action(a.signedIn, do)})
 	}
+	if routes, err = guarded(a.leadingOut(routes), a.gate); err != nil {
+		return nil, err
+	}
+	a.routes = append(a.routes, routes...)
 	site, err = webpage.New(routes, &webpage.Options{Templates: folders[1], Assets: folders[2], Catalog: catalog, Logger: a.cfg.log})
+	a.site = site
 	return site, err
 }
 
 // resolver finds out which technician works for which person, or says why not.
 type resolver func(ctx context.Context, f url.Values) (person, technician, error)
 
-// chosen is the resolver of the portal, in which nobody signs in.
-func (a *app) chosen(_ context.Context, f url.Values) (person, technician, error) {
+// signedIn is the resolver of the portal: the technician is whoever has signed in, whatever the form says.
+func (a *app) signedIn(ctx context.Context, f url.Values) (person, technician, error) {
 	p, ok := a.person(mspkit.TenantID(f.Get("tenant")), f.Get("person"))
-	t, known := technicianByID(f.Get("technician"))
-	if !ok || !known {
-		return p, t, errors.New("There is no such person or technician.") //nolint:staticcheck,revive // a sentence for the page
+	if !ok {
+		return p, technician{}, errors.New("There is no such person.") //nolint:staticcheck,revive // a sentence for the page
 	}
-	return p, t, nil
+	return p, technicianOf(ctx), nil
 }
 
 // action wraps what a button does: it finds the person and the technician and answers with JSON.
@@ -82,7 +87,7 @@ func (a *app) action(who resolver, do func(*http.Request, person, technician) (a
 	return func(w http.ResponseWriter, r *http.Request) {
 		p, t, err := who(r.Context(), r.PostForm)
 		if err != nil {
-			answer(w, http.StatusNotFound, map[string]string{"error": err.Error()})
+			unresolved(w, err)
 			return
 		}
 		v, err := do(r, p, t)
@@ -90,11 +95,21 @@ func (a *app) action(who resolver, do func(*http.Request, person, technician) (a
 			answer(w, http.StatusUnprocessableEntity, map[string]string{"error": explain(err)})
 			return
 		}
+		a.did(r.Context(), t, p.Name+", "+p.Company)
 		if v == nil {
 			v = struct{}{}
 		}
 		answer(w, http.StatusOK, v)
 	}
+}
+
+// unresolved answers where a [resolver] did not find out who works for whom, or whoever it is may not.
+func unresolved(w http.ResponseWriter, err error) {
+	if errors.Is(err, entra.ErrForbidden) {
+		answer(w, http.StatusForbidden, map[string]string{"error": notAllowed})
+		return
+	}
+	answer(w, http.StatusNotFound, map[string]string{"error": err.Error()})
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
@@ -118,17 +133,17 @@ func explain(err error) string {
 	case errors.As(err, &de):
 		return "The message was not delivered: " + de.Reason + "."
 	case errors.Is(err, verify.ErrFrozen):
-		return "This person is frozen. A team lead can unfreeze them."
+		return "This person is frozen. An admin can unfreeze them."
 	case errors.Is(err, verify.ErrLocked):
-		return "This person is locked after too many wrong answers. A team lead can unlock them."
+		return "This person is locked after too many wrong answers. An admin can unlock them."
 	case errors.Is(err, verify.ErrFormat):
 		return "A code has digits only. Nothing was counted."
 	case errors.Is(err, verify.ErrForbidden):
-		return "Only a team lead may do this."
+		return "Only an admin may do this."
 	case errors.Is(err, verify.ErrNoChannel):
 		return "There is no address on record for this way."
 	case errors.Is(err, verify.ErrUnapproved):
-		return "This person is listed: a team lead must approve first."
+		return "This person is listed: an admin must approve first."
 	case errors.Is(err, verify.ErrRedeemed), errors.Is(err, verify.ErrProof), errors.Is(err, verify.ErrProofExpired):
 		return "This verification was used already, or it is over."
 	case errors.Is(err, verify.ErrNotPending):
@@ -298,7 +313,7 @@ type noteJSON struct {
 	Public      bool // the client sees it
 	Contact     bool // it belongs to the person and not to the ticket
 	Waiting     bool // it is still on the way
-	Dead        bool // it could not be delivered, and waits for a team lead
+	Dead        bool // it could not be delivered, and waits for an admin
 	At          int64
 }
 
@@ -311,19 +326,7 @@ type messageJSON struct {
 var links = regexp.MustCompile(`https?://\S+/(?:v/[\w-]+|[shr]/[\w-]+(?:#[\w-]+)?)`)
 
 func (a *app) serveState(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	t, ok := technicianByID(q.Get("technician"))
-	if !ok {
-		t = technicians[0]
-	}
-	type techJSON struct {
-		ID, Name, Role string
-		Lead           bool
-	}
-	var ts []techJSON
-	for _, t := range technicians {
-		ts = append(ts, techJSON{t.ID, t.Name, t.Role, t.Lead})
-	}
+	q, t := r.URL.Query(), technicianOf(r.Context())
 	var ps []personJSON
 	var chosen *personJSON
 	for _, p := range a.people {
@@ -341,7 +344,7 @@ func (a *app) serveState(w http.ResponseWriter, r *http.Request) {
 		ps = append(ps, j)
 	}
 	answer(w, http.StatusOK, map[string]any{
-		"technicians": ts, "people": ps, "person": chosen, "now": a.now().UnixMilli(),
+		"me": whoOf(t), "people": ps, "person": chosen, "now": a.now().UnixMilli(),
 		"realMail": a.cfg.realMail, "realText": a.cfg.realTextMessage, "realTeams": a.cfg.realTeams,
 	})
 }

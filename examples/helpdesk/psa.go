@@ -195,14 +195,14 @@ func (a *app) openTickets(ctx context.Context, ring *mspkit.KeyRing, st stores) 
 	a.closers = append(a.closers, a.desk.notes.close)
 	a.ticketlog, err = ticketlog.New(a.desk.outbox, &ticketlog.Options{
 		People: a.personInTicket,
-		Technicians: func(_ context.Context, _ mspkit.TenantID, id string) (string, error) {
-			t, _ := technicianByID(id)
+		Technicians: func(ctx context.Context, _ mspkit.TenantID, id string) (string, error) {
+			t, _ := a.technician(ctx, id)
 			return t.Name, nil
 		},
 		Settings: func(context.Context, mspkit.TenantID) (ticketlog.Settings, error) {
 			return ticketlog.Settings{NoTicket: ticketlog.InNewTicket}, nil
 		},
-		Data: router, Logger: a.cfg.log,
+		Texts: ticketlog.Texts{"channel.signin": "a sign-in at Microsoft"}, Data: router, Logger: a.cfg.log,
 	})
 	return err
 }

@@ -18,17 +18,18 @@ import (
 
 // psaPage is what the page about the ticket system shows.
 type psaPage struct {
-	Tenant, Company, Technician, Name string
-	Lead, Saved                       bool
-	System, Version, Base             string
-	Fault                             string // why the ticket system does not answer
-	Fake, Down                        bool
-	Waiting, Dead                     []letter
-	Open                              string // until when the outbox leaves the ticket system alone
-	Tenants                           [][2]string
-	Fields                            []defaultField
-	Problem                           string // what is wrong with what was typed
-	Companies                         []companyRow
+	Tenant, Company       string
+	Who                   who
+	Saved                 bool
+	System, Version, Base string
+	Fault                 string // why the ticket system does not answer
+	Fake, Down            bool
+	Waiting, Dead         []letter
+	Open                  string // until when the outbox leaves the ticket system alone
+	Tenants               [][2]string
+	Fields                []defaultField
+	Problem               string // what is wrong with what was typed
+	Companies             []companyRow
 }
 
 // letter is a note that has not arrived yet.
@@ -57,7 +58,7 @@ var fieldLabels = map[psa.Field]string{
 	psa.FieldType: "Type", psa.FieldSubType: "Sub-type", psa.FieldCategory: "Category", psa.FieldAssignee: "Assigned to",
 }
 
-// psaRoutes are the page about the ticket system. In a real host people sign in for that.
+// psaRoutes are the page about the ticket system.
 func (a *app) psaRoutes(site **webpage.Site) []webpage.Route {
 	show := func(w http.ResponseWriter, r *http.Request) { a.servePSA(*site, w, r, r.URL.Query(), "") }
 	routes := []webpage.Route{{Name: "psa", Method: "GET", Pattern: "/psa", Kind: webpage.PageKind, Script: true, Connect: true, Handler: show}}
@@ -65,20 +66,13 @@ func (a *app) psaRoutes(site **webpage.Site) []webpage.Route {
 		"plug": a.doPlug, "replay": a.doReplay, "drop": a.doDrop, "defaults": a.doDefaults, "map": a.doMap, "unmap": a.doUnmap,
 	} {
 		routes = append(routes, webpage.Route{Name: "psa-" + name, Method: "POST", Pattern: "/psa-" + name, Kind: webpage.FormKind, Script: true, Connect: true, Handler: func(w http.ResponseWriter, r *http.Request) {
-			t, known := technicianByID(r.PostForm.Get("technician"))
-			if !known {
-				(*site).Error(w, r, http.StatusNotFound)
-				return
-			}
-			err := errors.New("only a team lead may change this")
-			if t.Lead {
-				err = do(r.Context(), r.PostForm, t)
-			}
-			if err != nil {
+			t := technicianOf(r.Context())
+			if err := do(r.Context(), r.PostForm, t); err != nil {
 				a.servePSA(*site, w, r, r.PostForm, sentence(err.Error()))
 				return
 			}
-			to := url.Values{"tenant": {r.PostForm.Get("tenant")}, "technician": {t.ID}}
+			a.did(r.Context(), t, a.clients[mspkit.TenantID(r.PostForm.Get("tenant"))])
+			to := url.Values{"tenant": {r.PostForm.Get("tenant")}}
 			part := ""
 			switch name {
 			case "defaults":
@@ -96,14 +90,13 @@ func (a *app) psaRoutes(site **webpage.Site) []webpage.Route {
 }
 
 func (a *app) servePSA(site *webpage.Site, w http.ResponseWriter, r *http.Request, q url.Values, problem string) {
-	t, known := technicianByID(q.Get("technician"))
 	tenant := mspkit.TenantID(q.Get("tenant"))
-	if !known || a.clients[tenant] == "" {
+	if a.clients[tenant] == "" {
 		site.Error(w, r, http.StatusNotFound)
 		return
 	}
 	page := psaPage{
-		Tenant: string(tenant), Company: a.clients[tenant], Technician: t.ID, Name: t.Name, Lead: t.Lead, Saved: q.Get("saved") != "",
+		Tenant: string(tenant), Company: a.clients[tenant], Who: whoIs(r), Saved: q.Get("saved") != "",
 		System: a.desk.title, Fake: a.desk.fake != nil, Down: a.desk.fake != nil && a.desk.fake.Desk().Down(), Problem: problem,
 	}
 	for id, name := range a.clients {
@@ -121,9 +114,7 @@ func (a *app) servePSA(site *webpage.Site, w http.ResponseWriter, r *http.Reques
 	if problem != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	small := brand
-	small.Phone, small.Site = "", ""
-	site.Render(w, r, webpage.Page{Template: "psa", Status: status, Brand: small, Locale: "en", Data: page})
+	site.Render(w, r, webpage.Page{Template: "psa", Status: status, Brand: plainBrand, Locale: "en", Data: page})
 }
 
 // fillSystem asks the ticket system for what the page shows of it.

@@ -29,7 +29,7 @@ func selftest(ctx context.Context, where storage, tickets string, out io.Writer)
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	where.space = "selftest_" + strings.ToLower(rand.Text()[:20])
 	defer func() { err = errors.Join(err, where.drop(context.WithoutCancel(ctx))) }()
-	p := &player{ctx: ctx, out: out, dir: dir, storage: where, tickets: ticketSystem{kind: tickets}, technician: "jane", person: "dana", tenant: "contoso", client: &http.Client{Timeout: 20 * time.Second}}
+	p := &player{ctx: ctx, out: out, dir: dir, storage: where, tickets: ticketSystem{kind: tickets}, technician: "jane", desks: map[string]*http.Client{}, person: "dana", tenant: "contoso", client: &http.Client{Timeout: 20 * time.Second}}
 	if p.teams, err = playTeams(); err != nil {
 		return err
 	}
@@ -56,6 +56,8 @@ func selftest(ctx context.Context, where storage, tickets string, out io.Writer)
 		title string
 		play  func()
 	}{
+		{"Jane signs in, and so does Sam", p.signsIn},
+		{"Who is not of the helpdesk", p.strangers},
 		{"Somebody phones and says they are Dana from Contoso", p.numberByCard},
 		{"\"This was not me\", pressed on a card", p.notMeOnACard},
 		{"The same by text message", p.numberMatch},
@@ -66,6 +68,7 @@ func selftest(ctx context.Context, where storage, tickets string, out io.Writer)
 		{"\"This is not me\", pressed behind a link", p.notMe},
 		{"What the policy does not allow", p.policy},
 		{"One technician is not enough for the chief executive", p.secondTechnician},
+		{"Dana signs in to her own Microsoft 365", p.callerSignsIn},
 		{"Dana asks: is this really the helpdesk?", p.technicianIsReal},
 		{"Somebody else poses as the helpdesk", p.impostor},
 		{"Dana asks in Teams: who is calling?", p.technicianByChat},
@@ -99,6 +102,12 @@ func selftest(ctx context.Context, where storage, tickets string, out io.Writer)
 		{"The app comes with the first message", p.appInstalled},
 		{"A channel that hears of text messages", p.channelConnected},
 		{"A chat that is followed", p.chatFollowed},
+		{"A technician tries what is for admins", p.technicianTries},
+		{"Somebody else's role, at once", p.roleChanges},
+		{"A colleague is invited", p.invited},
+		{"The compact view and nothing else", p.podOnly},
+		{"Signed out is signed out", p.signsOut},
+		{"Who did what", p.whoDidWhat},
 		{"What stands in the ticket about it, and what does not", p.sendTicket},
 	} {
 		if i > 0 {
@@ -287,7 +296,7 @@ func (p *player) ask(address string) {
 
 func (p *player) freeze() {
 	_, refused := p.do("freeze", "reason", "odd call")
-	p.must(strings.Contains(refused, "team lead"), "Jane froze somebody: %q", refused)
+	p.must(strings.Contains(refused, "an admin"), "Jane froze somebody: %q", refused)
 	p.technician = "sam"
 	p.press("freeze", "reason", "odd call from abroad")
 	_, refused = p.do("start", "action", "reset-password")
@@ -296,7 +305,7 @@ func (p *player) freeze() {
 	p.must(noReason != "", "unfrozen without a reason")
 	p.press("unfreeze", "reason", "spoke to Dana in person")
 	p.technician = "jane"
-	p.say("Sam, the team lead, freezes Dana. Then: %q Sam unfreezes her, with a reason.", refused)
+	p.say("Sam, the admin, freezes Dana. Then: %q Sam unfreezes her, with a reason.", refused)
 }
 
 func (p *player) secondTechnician() {
@@ -316,7 +325,7 @@ func (p *player) secondTechnician() {
 	p.technician = "jane"
 	p.must(p.see().Shield == "ok", "after the approval the shield is %q", p.see().Shield)
 	p.press("redeem", "id", c.ID)
-	p.say("Sam, the team lead, approves with a reason. Then Jane resets the password, once.")
+	p.say("Sam, the admin, approves with a reason. Then Jane resets the password, once.")
 }
 
 func (p *player) restart() {

@@ -79,8 +79,8 @@ func (p *player) sendAsked() {
 	p.secrets = append(p.secrets, answerText, string(file.data[:32]))
 	asked := sentJSON{}
 	link, _ := p.linkOn("sms", func() sentJSON {
-		status, body := p.request(http.MethodPost, p.app.cfg.url+"/api/ask", url.Values{
-			"person": {p.person}, "tenant": {p.tenant}, "technician": {p.technician}, "deliver": {"sms"}, "question": {"Your customer number, and the log of this morning"},
+		status, body := p.as(p.technician, http.MethodPost, "/api/ask", url.Values{
+			"person": {p.person}, "tenant": {p.tenant}, "deliver": {"sms"}, "question": {"Your customer number, and the log of this morning"},
 		})
 		p.must(status == http.StatusOK, "the request was refused: %s", body)
 		asked, _ = p.sentReply(strings.NewReader(body))
@@ -109,8 +109,8 @@ func (p *player) sendAsked() {
 	p.must(got.Text == answerText && len(got.Files) == 1 && got.Files[0].Name == file.name, "the answer is not what Dana gave")
 	_, second := p.do("receive", "id", asked.ID, "claim", newClaim())
 	p.must(second != "", "the answer was received twice")
-	status, body := p.request(http.MethodPost, p.app.cfg.url+"/api/receive-file", url.Values{
-		"person": {p.person}, "tenant": {p.tenant}, "technician": {p.technician}, "id": {asked.ID}, "claim": {claim}, "file": {"0"},
+	status, body := p.as(p.technician, http.MethodPost, "/api/receive-file", url.Values{
+		"person": {p.person}, "tenant": {p.tenant}, "id": {asked.ID}, "claim": {claim}, "file": {"0"},
 	})
 	p.must(status == http.StatusOK && body == string(file.data), "the file is not what Dana gave")
 	p.press("received", "id", asked.ID, "claim", claim)
@@ -129,8 +129,8 @@ type receivedJSON struct {
 }
 
 func (p *player) receive(id, claim string) (v receivedJSON) {
-	status, body := p.request(http.MethodPost, p.app.cfg.url+"/api/receive", url.Values{
-		"person": {p.person}, "tenant": {p.tenant}, "technician": {p.technician}, "id": {id}, "claim": {claim},
+	status, body := p.as(p.technician, http.MethodPost, "/api/receive", url.Values{
+		"person": {p.person}, "tenant": {p.tenant}, "id": {id}, "claim": {claim},
 	})
 	p.must(status == http.StatusOK, "the answer was refused: %s", body)
 	p.no(json.Unmarshal([]byte(body), &v))
@@ -139,18 +139,18 @@ func (p *player) receive(id, claim string) (v receivedJSON) {
 
 // settle submits the settings page and returns its status and text.
 func (p *player) settle(fields ...string) (status int, text string) {
-	f := url.Values{"tenant": {p.tenant}, "technician": {p.technician}}
+	f := url.Values{"tenant": {p.tenant}}
 	for i := 0; i+1 < len(fields); i += 2 {
 		f.Set(fields[i], fields[i+1])
 	}
-	return p.request(http.MethodPost, p.app.cfg.url+"/settings", f)
+	return p.as(p.technician, http.MethodPost, "/settings", f)
 }
 
 var fieldError = regexp.MustCompile(`id="([\w.]+)-error">([^<]*)<`)
 
 func (p *player) sendSettings() {
 	status, _ := p.settle("LockTechnician", "on")
-	p.must(status == http.StatusForbidden, "Jane changed the settings: %d", status)
+	p.must(status == http.StatusForbidden, "Jane, who may not, changed the settings: %d", status)
 	p.technician = "sam"
 	status, page := p.settle("TextTTL", "999", "Templates.sms", "Click here", "Views", "many")
 	wrongs := map[string]string{}
@@ -158,7 +158,7 @@ func (p *player) sendSettings() {
 		wrongs[m[1]] = m[2]
 	}
 	p.must(status == http.StatusUnprocessableEntity && len(wrongs) == 3, "three wrong fields gave %d: %v", status, wrongs)
-	p.say("Jane may look at them. Sam, the team lead, may change them, and each mistake is said at its field:")
+	p.say("Jane does not see them at all. Sam, the admin, may change them, and each mistake is said at its field:")
 	for _, name := range []string{"TextTTL", "Templates.sms", "Views"} {
 		p.must(wrongs[name] != "", "nothing is said at %s", name)
 		p.say("  %s: %q", name, wrongs[name])

@@ -20,11 +20,11 @@ import (
 
 // leads presses a button of the page about Microsoft 365 as Sam and returns what the page says.
 func (p *player) leads(button string, fields ...string) (status int, page string) {
-	f := url.Values{"technician": {"sam"}, "tenant": {p.tenant}}
+	f := url.Values{"tenant": {p.tenant}}
 	for i := 0; i+1 < len(fields); i += 2 {
 		f.Set(fields[i], fields[i+1])
 	}
-	return p.request(http.MethodPost, p.app.cfg.url+"/"+officeTag+"-"+button, f)
+	return p.as("sam", http.MethodPost, "/"+officeTag+"-"+button, f)
 }
 
 var (
@@ -34,11 +34,11 @@ var (
 	formField = regexp.MustCompile(`<(?:input|button)[^>]*name="([^"]+)"[^>]*value="([^"]*)"`)
 )
 
-// browser is the administrator's, with cookies of its own.
+// browser is somebody's own, with its own cookies.
 func (p *player) browser() *http.Client {
 	jar, err := cookiejar.New(nil)
 	p.no(err)
-	return &http.Client{Jar: jar, Timeout: 20 * time.Second}
+	return &http.Client{Jar: jar, Timeout: 20 * time.Second, Transport: p.transport}
 }
 
 // visit sends a request and returns where it ended and what the page there says.
@@ -46,7 +46,7 @@ func (p *player) visit(c *http.Client, req *http.Request) (at *url.URL, status i
 	res, err := c.Do(req)
 	p.no(err)
 	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(res.Body)
+	b, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	p.no(err)
 	return res.Request.URL, res.StatusCode, string(b)
 }
@@ -54,12 +54,13 @@ func (p *player) visit(c *http.Client, req *http.Request) (at *url.URL, status i
 func (p *player) visitAt(c *http.Client, address string) (at *url.URL, status int, page string) {
 	req, err := http.NewRequestWithContext(p.ctx, http.MethodGet, address, nil)
 	p.no(err)
+	req.Header.Set("Accept", "text/html")
 	return p.visit(c, req)
 }
 
 // submit sends the first form of a page, as somebody does who presses its first button. Where Microsoft asks who it is, it
-// is who.
-func (p *player) submit(c *http.Client, at *url.URL, page, who string) (*url.URL, int, string) {
+// is who. typed are names and values of fields that are filled in.
+func (p *player) submit(c *http.Client, at *url.URL, page, who string, typed ...string) (*url.URL, int, string) {
 	form := formOpen.FindString(page)
 	p.must(form != "", "the page at %s has no form: %.300s", at.Path, page)
 	f := url.Values{}
@@ -68,8 +69,12 @@ func (p *player) submit(c *http.Client, at *url.URL, page, who string) (*url.URL
 			f.Set(html.UnescapeString(m[1]), html.UnescapeString(m[2]))
 		}
 	}
-	if strings.Contains(form, `<select id="user"`) { // Microsoft asks who it is
+	if strings.Contains(form, `<button name="user"`) { // Microsoft asks who it is
 		f.Set("user", who)
+		f.Del("answer") // of the button that cancels
+	}
+	for i := 0; i+1 < len(typed); i += 2 {
+		f.Set(typed[i], typed[i+1])
 	}
 	to := at
 	if m := formAt.FindStringSubmatch(form); len(m) > 1 && m[1] != "" {
@@ -82,6 +87,7 @@ func (p *player) submit(c *http.Client, at *url.URL, page, who string) (*url.URL
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Origin", at.Scheme+"://"+at.Host)
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	req.Header.Set("Accept", "text/html")
 	return p.visit(c, req)
 }
 
@@ -115,8 +121,8 @@ func (p *player) isConnected(tenant mspkit.TenantID) bool {
 }
 
 func (p *player) officeConnected() {
-	status, _ := p.request(http.MethodPost, p.app.cfg.url+"/"+officeTag+"-connect", url.Values{"technician": {"jane"}, "tenant": {"contoso"}})
-	p.must(status == http.StatusUnprocessableEntity, "Jane, who may not, made a link: %d", status)
+	status, _ := p.as("jane", http.MethodPost, "/"+officeTag+"-connect", url.Values{"tenant": {"contoso"}})
+	p.must(status == http.StatusForbidden, "Jane, who may not, made a link: %d", status)
 	_, page := p.leads("connect")
 	link := madeLink.FindStringSubmatch(page)
 	p.must(link != nil, "there is no link to forward")
@@ -179,10 +185,10 @@ func (p *player) officeSynced() {
 	p.say("Three clients, %d people of 5,000 accounts: guests, rooms and shared mailboxes are nobody to verify.", read)
 	dana := p.see()
 	p.must(dana.Manager == "Ruth Okonkwo" && dana.Photo != "", "Dana's card has the manager %q and the picture %q", dana.Manager, dana.Photo)
-	status, _ := p.request(http.MethodGet, p.app.cfg.url+"/"+dana.Photo, nil)
+	status, _ := p.as("jane", http.MethodGet, "/"+dana.Photo, nil)
 	p.must(status == http.StatusOK, "the picture answered %d", status)
 	p.say("Dana's card shows her picture, and that she reports to %s.", dana.Manager)
-	status, page := p.request(http.MethodGet, p.app.cfg.url+"/"+officeTag+"?technician=jane&tenant=contoso&q=%2B12025550143", nil)
+	status, page := p.as("jane", http.MethodGet, "/directory?q=%2B12025550143", nil)
 	p.must(status == http.StatusOK && strings.Contains(page, "Dana Whitfield"), "who calls from Dana's number is not found: %d", status)
 	p.say("Somebody calls from +1 202 555 0143: the directory finds Dana by the number, whichever client she is of.")
 	for _, r := range p.syncs() {
@@ -257,7 +263,7 @@ func (p *player) officeMail() {
 	status, page := p.leads("choose", "address", "dana@contoso.example")
 	p.must(status == http.StatusUnprocessableEntity && strings.Contains(page, "of a person"), "Dana's own mailbox was taken: %d", status)
 	p.say("Sam tries Dana's own mailbox as sender and is refused: it is the mailbox of a person.")
-	_, page = p.request(http.MethodGet, p.app.cfg.url+"/"+officeTag+"?technician=sam&tenant=contoso", nil)
+	_, page = p.as("sam", http.MethodGet, "/"+officeTag+"?tenant=contoso", nil)
 	p.must(strings.Contains(page, "helpdesk@contoso.example"), "the shared mailbox is not offered")
 	status, page = p.leads("choose", "address", "helpdesk@contoso.example")
 	p.must(status == http.StatusOK, "the shared mailbox was refused with %d: %.300s", status, page)
@@ -280,7 +286,7 @@ func (p *player) officeMail() {
 	m = p.message("mail", before)
 	p.must(!strings.Contains(m.From, "contoso"), "the mail is from %q", m.From)
 	p.press("cancel", "id", c.ID)
-	_, page = p.request(http.MethodGet, p.app.cfg.url+"/"+officeTag+"?technician=sam&tenant=contoso", nil)
+	_, page = p.as("sam", http.MethodGet, "/"+officeTag+"?tenant=contoso", nil)
 	p.must(strings.Contains(page, "stood in for") && strings.Contains(page, "choose another"), "the page does not say what became of the mailbox")
 	p.say("Contoso deletes the mailbox. The next mail comes from the helpdesk's own address, and the page says why.")
 	p.leads("forget")

@@ -28,10 +28,12 @@ type player struct {
 	tickets                    ticketSystem
 	fake                       *psatest.Server // outlives a restart, as a ticket system does
 	app                        *app
-	teams                      *playedTeams // outlives a restart
+	desks                      map[string]*http.Client // the technicians' browsers, by technician
+	teams                      *playedTeams            // outlives a restart
 	office                     *playedOffice
 	stop                       func() error
 	client                     *http.Client
+	transport                  http.RoundTripper // of technicians' browsers, nil but in tests
 	technician, person, tenant string
 	addr                       string // where the program listens; empty is any port
 
@@ -108,6 +110,9 @@ func (p *player) serve(beside *app, ready func(*app)) (_ *app, stop func() error
 
 func (p *player) shut() error {
 	p.client.CloseIdleConnections()
+	for _, c := range p.desks {
+		c.CloseIdleConnections()
+	}
 	return p.stop()
 }
 
@@ -128,11 +133,11 @@ func (p *player) no(err error) { p.must(err == nil, "unexpected error: %v", err)
 
 // do presses a button of the portal.
 func (p *player) do(action string, fields ...string) (reply challengeJSON, refused string) {
-	f := url.Values{"person": {p.person}, "tenant": {p.tenant}, "technician": {p.technician}}
+	f := url.Values{"person": {p.person}, "tenant": {p.tenant}}
 	for i := 0; i+1 < len(fields); i += 2 {
 		f.Set(fields[i], fields[i+1])
 	}
-	status, body := p.request(http.MethodPost, p.app.cfg.url+"/api/"+action, f)
+	status, body := p.as(p.technician, http.MethodPost, "/api/"+action, f)
 	var v struct {
 		challengeJSON
 		Error string `json:"error"`
@@ -149,7 +154,7 @@ func (p *player) press(action string, fields ...string) challengeJSON {
 }
 
 func (p *player) see() personJSON {
-	status, body := p.request(http.MethodGet, p.app.cfg.url+"/api/state?person="+p.person+"&technician="+p.technician, nil)
+	status, body := p.as(p.technician, http.MethodGet, "/api/state?person="+p.person, nil)
 	p.must(status == http.StatusOK, "the state answered %d", status)
 	var v struct{ Person personJSON }
 	p.no(json.Unmarshal([]byte(body), &v))
@@ -209,12 +214,8 @@ func (p *player) request(method, target string, form url.Values) (status int, bo
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	res, err := p.client.Do(r)
-	p.no(err)
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
-	p.no(err)
-	return res.StatusCode, string(b)
+	_, status, body = p.visit(p.client, r)
+	return status, body
 }
 
 var (
@@ -230,12 +231,17 @@ func (p *player) page(link string, form url.Values) (title, text string) {
 	}
 	status, body := p.request(method, link, form)
 	p.must(status < 500, "the page answered %d", status)
-	m := heading.FindStringSubmatch(body)
+	return p.headingOf(body)
+}
+
+// headingOf is the heading of a page, and everything that stands on it.
+func (p *player) headingOf(page string) (title, text string) {
+	m := heading.FindStringSubmatch(page)
 	p.must(m != nil, "the page has no heading")
 	plain := func(s string) string {
 		return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(s, " "))), " ")
 	}
-	return plain(m[1]), plain(body)
+	return plain(m[1]), plain(page)
 }
 
 func (p *player) typed(link, value string) string {

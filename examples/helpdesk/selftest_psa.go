@@ -37,11 +37,11 @@ func (p *player) undelivered() string {
 
 // sam presses a button of the page about the ticket system.
 func (p *player) sam(button string, fields ...string) (status int, page string) {
-	f := url.Values{"technician": {"sam"}, "tenant": {p.tenant}}
+	f := url.Values{"tenant": {p.tenant}}
 	for i := 0; i+1 < len(fields); i += 2 {
 		f.Set(fields[i], fields[i+1])
 	}
-	return p.request(http.MethodPost, p.app.cfg.url+"/psa-"+button, f)
+	return p.as("sam", http.MethodPost, "/psa-"+button, f)
 }
 
 // ticketTexts is what stands in Dana's ticket, oldest first.
@@ -64,7 +64,7 @@ func (p *player) plugPulled() {
 	p.press("redeem", "id", c.ID)
 	p.until("three waiting notes", func() bool { return p.waiting() >= 3 })
 	p.must(slices.Equal(p.ticketTexts(), before), "a note went into a ticket system without a plug")
-	status, page := p.request(http.MethodGet, p.app.cfg.url+"/psa?technician=sam&tenant=contoso", nil)
+	status, page := p.as("sam", http.MethodGet, "/psa?tenant=contoso", nil)
 	p.must(status == http.StatusOK && strings.Contains(page, "Notes wait in the outbox and go out by themselves"), "the page about the ticket system answered %d", status)
 	p.must(slices.ContainsFunc(p.see().Notes, func(n noteJSON) bool {
 		return n.Waiting && strings.Contains(n.Text, "is verified for a password reset")
@@ -108,7 +108,7 @@ func (p *player) deadLetter() {
 		p.no(err)
 		return len(dead) == 1
 	})
-	_, page := p.request(http.MethodGet, p.app.cfg.url+"/psa?technician=sam&tenant=contoso", nil)
+	_, page := p.as("sam", http.MethodGet, "/psa?tenant=contoso", nil)
 	p.must(strings.Contains(page, "1 not delivered") && strings.Contains(page, "closed"), "the page does not say what could not be delivered, and why")
 	p.say("Ticket 4711 is closed, so it takes no note. The outbox keeps it and says why: %q.", dead[0].Fault)
 	p.fake.Desk().PutTicket(ticket)
@@ -134,7 +134,7 @@ func (p *player) frame(address string) (status int, page string, header http.Hea
 }
 
 func (p *player) podView() {
-	jane, _ := technicianByID("jane")
+	jane, _ := p.app.technician(p.ctx, "jane")
 	dana, _ := p.app.person("contoso", "dana")
 	mira, _ := p.app.person("contoso", "mira")
 	address, err := p.app.pod.address(dana, jane)
@@ -220,6 +220,6 @@ func (p *player) ticketDefaults() {
 	})
 	p.must(opened.Queue == d.Queue && opened.Priority == d.Priority && opened.Company.ID == "12", "the new ticket is %+v", opened)
 	p.say("What has no ticket gets one of Contoso's, with these: %q.", opened.Title)
-	status, _ = p.request(http.MethodPost, p.app.cfg.url+"/psa-defaults", url.Values{"technician": {"jane"}, "tenant": {p.tenant}, "field-queue": {"Projects"}})
-	p.must(status == http.StatusUnprocessableEntity, "Jane, who may not, changed the defaults: %d", status)
+	status, _ = p.as("jane", http.MethodPost, "/psa-defaults", url.Values{"tenant": {p.tenant}, "field-queue": {"Projects"}})
+	p.must(status == http.StatusForbidden, "Jane, who may not, changed the defaults: %d", status)
 }

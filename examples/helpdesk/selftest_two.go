@@ -51,14 +51,14 @@ func (p *player) twoInstances() {
 func (p *player) atBoth(second *app, action string, form url.Values) int {
 	form.Set("person", p.person)
 	form.Set("tenant", p.tenant)
-	form.Set("technician", p.technician)
+	browser := p.desk(p.technician)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	won := 0
 	for i := range 16 {
 		wg.Go(func() {
 			target := []*app{p.app, second}[i%2].cfg.url + "/api/" + action
-			res, err := p.client.PostForm(target, form) //nolint:noctx // ends with the client's timeout
+			res, err := browser.PostForm(target, form) //nolint:noctx // ends with the client's timeout
 			if err != nil {
 				return
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -163,7 +164,7 @@ func choice(f url.Values) (c securesend.Choice, err error) {
 func sendRequest(f url.Values, p person, t technician) (securesend.SendRequest, error) {
 	c, err := choice(f)
 	r := securesend.SendRequest{
-		Tenant: p.Tenant, By: securesend.Technician{ID: t.ID, Name: t.Name, Admin: t.Lead}, Subject: p.ID, Ticket: p.Ticket, Locale: p.Locale,
+		Tenant: p.Tenant, By: securesend.Technician{ID: t.ID, Name: t.Name, Admin: t.lead()}, Subject: p.ID, Ticket: p.Ticket, Locale: p.Locale,
 		Choice: c,
 	}
 	for _, by := range f["deliver"] {
@@ -249,7 +250,7 @@ func sendRef(r *http.Request, p person) securesend.Ref {
 
 func (a *app) doSendRenew(r *http.Request, p person, t technician) (any, error) {
 	st, err := a.sends.Renew(r.Context(), sendRef(r, p), t.ID)
-	return a.sendView(st, t), err
+	return a.sendView(r.Context(), st, t), err
 }
 
 func (a *app) doSendRevoke(r *http.Request, p person, t technician) (any, error) {
@@ -300,8 +301,12 @@ func (a *app) serveReceivedFile(who resolver) http.HandlerFunc {
 			answer(w, status, map[string]string{"error": explain(err)})
 		}
 		p, t, err := who(r.Context(), r.PostForm)
+		if err != nil {
+			unresolved(w, err)
+			return
+		}
 		n, bad := strconv.Atoi(r.PostForm.Get("file"))
-		if err != nil || bad != nil {
+		if bad != nil {
 			fail(http.StatusNotFound, securesend.ErrNotFound)
 			return
 		}
@@ -340,7 +345,7 @@ type sendJSON struct {
 	Created, Ready, Opened, Revealed, Acknowledged, Ended, Until int64
 }
 
-func (a *app) sendView(s securesend.Status, t technician) sendJSON {
+func (a *app) sendView(ctx context.Context, s securesend.Status, t technician) sendJSON {
 	ms := func(at time.Time) int64 {
 		if at.IsZero() {
 			return 0
@@ -348,7 +353,7 @@ func (a *app) sendView(s securesend.Status, t technician) sendJSON {
 		return at.UnixMilli()
 	}
 	by := s.Sender
-	if sender, ok := technicianByID(s.Sender); ok {
+	if sender, ok := a.technician(ctx, s.Sender); ok {
 		by = sender.Name
 	}
 	return sendJSON{
@@ -364,7 +369,7 @@ type rulesJSON struct{ Locked, FilesOff, Note bool }
 
 func (a *app) rulesFor(r *http.Request, p person, t technician) (rulesJSON, error) {
 	s, err := a.rules.settings(r.Context(), p.Tenant)
-	return rulesJSON{Locked: s.LockTechnician && !t.Lead, FilesOff: s.FilesOff, Note: s.Defaults.DataToNote}, err
+	return rulesJSON{Locked: s.LockTechnician && !t.lead(), FilesOff: s.FilesOff, Note: s.Defaults.DataToNote}, err
 }
 
 // sendsOf returns what was sent and asked for in p's ticket, as t may see it.
@@ -380,7 +385,7 @@ func (a *app) sendsOf(r *http.Request, p person, t technician) ([]sendJSON, erro
 				return out, err
 			}
 		}
-		out = append(out, a.sendView(s, t))
+		out = append(out, a.sendView(r.Context(), s, t))
 	}
 	return out, nil
 }
@@ -418,7 +423,7 @@ func explainSend(err error) string {
 	case errors.Is(err, securesend.ErrNotFound):
 		return "There is no such send."
 	case errors.Is(err, securesend.ErrForbidden) && !strings.Contains(err.Error(), "files are switched off"):
-		return "Only who sent or asked for it, or a team lead, may do this."
+		return "Only who sent or asked for it, or an admin, may do this."
 	}
 	for _, known := range []error{securesend.ErrInvalid, securesend.ErrUnsupported, securesend.ErrTooLarge, securesend.ErrRegion, securesend.ErrForbidden} {
 		if errors.Is(err, known) {

@@ -165,14 +165,15 @@ func regionChoices() [][2]string {
 
 // settingsPage is what the template shows.
 type settingsPage struct {
-	Tenant, Company, Technician, Name string
-	Lead, Saved                       bool
-	Faults                            int
-	Other                             string // what is wrong and belongs to no field
-	Groups                            []fieldGroup
+	Tenant, Company string
+	Who             who
+	Saved           bool
+	Faults          int
+	Other           string // what is wrong and belongs to no field
+	Groups          []fieldGroup
 }
 
-// settingsRoutes are the page on which a client's rules for sends are changed. In a real host people sign in for that.
+// settingsRoutes are the page on which a client's rules for sends are changed.
 func (a *app) settingsRoutes(site **webpage.Site) []webpage.Route {
 	show := func(w http.ResponseWriter, r *http.Request, q url.Values) {
 		a.settingsPage(*site, w, r, q)
@@ -185,35 +186,30 @@ func (a *app) settingsRoutes(site **webpage.Site) []webpage.Route {
 
 func (a *app) settingsPage(site *webpage.Site, w http.ResponseWriter, r *http.Request, q url.Values) {
 	tenant := mspkit.TenantID(q.Get("tenant"))
-	t, known := technicianByID(q.Get("technician"))
 	s, err := a.rules.settings(r.Context(), tenant)
-	if err != nil || !known {
+	if err != nil {
 		site.Error(w, r, http.StatusNotFound)
 		return
 	}
 	page := settingsPage{
-		Tenant: string(tenant), Company: a.clients[tenant], Technician: t.ID, Name: t.Name, Lead: t.Lead, Groups: settingsFields(), Saved: q.Get("saved") != "",
+		Tenant: string(tenant), Company: a.clients[tenant], Who: whoIs(r), Groups: settingsFields(), Saved: q.Get("saved") != "",
 	}
 	status := http.StatusOK
 	switch {
 	case r.Method != http.MethodPost:
 		page.fill(&s)
-	case !t.Lead:
-		page.fill(&s)
-		page.Other, status = "Only a team lead may change this.", http.StatusForbidden
 	default:
 		next := securesend.Settings{Brand: s.Brand, Locale: s.Locale, Country: s.Country, Templates: map[string]string{}}
 		if page.read(&next, q); page.Faults == 0 {
 			a.rules.set(tenant, next)
-			to := url.Values{"tenant": {page.Tenant}, "technician": {t.ID}, "saved": {"1"}}
+			a.did(r.Context(), technicianOf(r.Context()), page.Company)
+			to := url.Values{"tenant": {page.Tenant}, "saved": {"1"}}
 			http.Redirect(w, r, "settings?"+to.Encode(), http.StatusSeeOther)
 			return
 		}
 		status = http.StatusUnprocessableEntity
 	}
-	small := brand
-	small.Phone, small.Site = "", ""
-	site.Render(w, r, webpage.Page{Template: "settings", Status: status, Brand: small, Locale: "en", Data: page})
+	site.Render(w, r, webpage.Page{Template: "settings", Status: status, Brand: plainBrand, Locale: "en", Data: page})
 }
 
 // fill shows what is in s.

@@ -24,7 +24,8 @@ import (
 // desk is the program behind a server, with its portal.
 type desk struct {
 	*app
-	t *testing.T
+	t  *testing.T
+	as *player
 }
 
 func newDesk(t *testing.T) *desk {
@@ -37,13 +38,18 @@ func newDesk(t *testing.T) *desk {
 	srv.Config.Handler = a
 	srv.Start()
 	t.Cleanup(srv.Close)
-	return &desk{a, t}
+	return &desk{a, t, &player{ctx: t.Context(), out: io.Discard, app: a, office: a.office.fake, desks: map[string]*http.Client{}}}
 }
 
-var danasForm = map[string]string{"person": "dana", "tenant": "contoso", "technician": "jane"}
+var danasForm = map[string]string{"person": "dana", "tenant": "contoso"}
 
-// form posts a form with files as the page does.
+// form posts a form with files as the page does, as Jane.
 func (d *desk) form(fields url.Values, files ...io.Reader) (int, string) {
+	d.t.Helper()
+	return d.formAs("jane", fields, files...)
+}
+
+func (d *desk) formAs(technician string, fields url.Values, files ...io.Reader) (int, string) {
 	d.t.Helper()
 	r, w := io.Pipe()
 	form := multipart.NewWriter(w)
@@ -77,12 +83,12 @@ func (d *desk) form(fields url.Values, files ...io.Reader) (int, string) {
 	req, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost, d.cfg.url+"/api/send", r)
 	require.NoError(d.t, err)
 	req.Header.Set("Content-Type", form.FormDataContentType())
-	return d.do(req)
+	return d.do(technician, req)
 }
 
-func (d *desk) do(req *http.Request) (int, string) {
+func (d *desk) do(technician string, req *http.Request) (int, string) {
 	d.t.Helper()
-	res, err := http.DefaultClient.Do(req)
+	res, err := d.as.desk(technician).Do(req)
 	require.NoError(d.t, err)
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
@@ -90,12 +96,12 @@ func (d *desk) do(req *http.Request) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-func (d *desk) post(path string, fields url.Values) (int, string) {
+func (d *desk) post(technician, path string, fields url.Values) (int, string) {
 	d.t.Helper()
 	req, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost, d.cfg.url+path, strings.NewReader(fields.Encode()))
 	require.NoError(d.t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return d.do(req)
+	return d.do(technician, req)
 }
 
 // zeros are n bytes that take no memory.
@@ -163,9 +169,9 @@ func TestTheLockBindsTechniciansAndNotTheLead(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	settings := func(technician string, more url.Values) (int, string) {
-		f := url.Values{"tenant": {"contoso"}, "technician": {technician}}
+		f := url.Values{"tenant": {"contoso"}}
 		maps.Copy(f, more)
-		return d.post("/settings", f)
+		return d.post(technician, "/settings", f)
 	}
 	status, _ := settings("jane", url.Values{"LockTechnician": {"on"}})
 	require.Equal(t, http.StatusForbidden, status)
@@ -176,7 +182,7 @@ func TestTheLockBindsTechniciansAndNotTheLead(t *testing.T) {
 		status, body = d.form(url.Values{"text": {"x"}, field: {value}})
 		require.Equal(t, http.StatusUnprocessableEntity, status, body)
 		require.Contains(t, body, words)
-		status, body = d.form(url.Values{"text": {"x"}, field: {value}, "technician": {"sam"}})
+		status, body = d.formAs("sam", url.Values{"text": {"x"}, field: {value}})
 		require.Equal(t, http.StatusOK, status, body)
 	}
 	status, body = d.form(url.Values{"text": {"x"}})
@@ -266,7 +272,7 @@ func TestNotesGoWhereTheSendSays(t *testing.T) {
 		}
 		require.Equal(t, tc.content, held, name)
 	}
-	status, body := d.post("/api/grant", url.Values{"person": {"dana"}, "tenant": {"contoso"}, "technician": {"jane"}, "note": {"on"}})
+	status, body := d.post("jane", "/api/grant", url.Values{"person": {"dana"}, "tenant": {"contoso"}, "note": {"on"}})
 	require.Equal(t, http.StatusUnprocessableEntity, status)
 	require.Contains(t, body, "what a browser seals cannot be read here")
 }
@@ -282,11 +288,11 @@ func TestAnAnswerIsADownloadAndNothingElse(t *testing.T) {
 	})
 	require.NoError(t, err)
 	ask := func(technician, claim, file string) (int, http.Header, string) {
-		f := url.Values{"person": {"dana"}, "tenant": {"contoso"}, "technician": {technician}, "id": {sent.Ref.ID}, "claim": {claim}, "file": {file}}
+		f := url.Values{"person": {"dana"}, "tenant": {"contoso"}, "id": {sent.Ref.ID}, "claim": {claim}, "file": {file}}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.cfg.url+"/api/receive-file", strings.NewReader(f.Encode()))
 		require.NoError(t, err)
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		res, err := http.DefaultClient.Do(req)
+		res, err := d.as.desk(technician).Do(req)
 		require.NoError(t, err)
 		body, err := io.ReadAll(res.Body)
 		require.NoError(t, errors.Join(err, res.Body.Close()))

@@ -16,6 +16,8 @@ import (
 	"github.com/mspkit/mspkit/contacts"
 	peoplestore "github.com/mspkit/mspkit/contacts/sqlstore"
 	"github.com/mspkit/mspkit/entra"
+	"github.com/mspkit/mspkit/entra/accounts"
+	staffstore "github.com/mspkit/mspkit/entra/accounts/sqlstore"
 	entrastore "github.com/mspkit/mspkit/entra/sqlstore"
 	"github.com/mspkit/mspkit/mail"
 	mailstore "github.com/mspkit/mspkit/mail/sqlstore"
@@ -92,6 +94,9 @@ type stores struct {
 	senders       mail.SenderStore
 	flows         workflows.Store
 	feed          changefeed.Store
+	deeds         *deeds
+	accounts      accounts.Store
+	revocations   entra.Revocations
 }
 
 // openStores opens the host's databases and what the packages keep in them.
@@ -136,6 +141,16 @@ func (a *app) openStores(ctx context.Context) (out stores, err error) {
 	if err := out.openTeams(ctx, db, dialect, schema); err != nil {
 		return out, err
 	}
+	if out.deeds, err = openDeeds(ctx, db, dialect, schema); err != nil {
+		return out, err
+	}
+	people := &staffstore.Options{Schema: schema}
+	if err := staffstore.Migrate(ctx, db, dialect, people); err != nil {
+		return out, err
+	}
+	if out.accounts, err = staffstore.New(db, dialect, people); err != nil {
+		return out, err
+	}
 	if s.kind == storeRedis {
 		err := a.openRedis(ctx, &out)
 		return out, err
@@ -158,9 +173,11 @@ func (out *stores) openOffice(ctx context.Context, db *sql.DB, dialect sqlstore.
 	if err != nil {
 		return err
 	}
-	if out.connections, err = entrastore.New(db, dialect, connections); err != nil {
+	sessions, err := entrastore.New(db, dialect, connections)
+	if err != nil {
 		return err
 	}
+	out.connections, out.revocations = sessions, sessions
 	if out.directory, err = peoplestore.New(db, dialect, people); err != nil {
 		return err
 	}

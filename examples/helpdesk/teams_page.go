@@ -20,21 +20,22 @@ import (
 const teamsTag = "teams"
 
 type teamsPage struct {
-	Tenant, Company, Technician, Name string
-	Lead, Connected                   bool
-	Problem, Done                     string
-	App                               appView
-	Catalogs                          []catalogRow
-	People                            []person
-	Person                            string
-	Diagnosis                         *diagnosisView
-	Script                            string // for the client's administrator
-	Connection                        *connectionView
-	FlowURL                           string
-	Posts                             []string
-	Waiting                           string
-	Followed                          string
-	Messages                          []messageRow
+	Tenant, Company string
+	Who             who
+	Connected       bool
+	Problem, Done   string
+	App             appView
+	Catalogs        []catalogRow
+	People          []person
+	Person          string
+	Diagnosis       *diagnosisView
+	Script          string // for the client's administrator
+	Connection      *connectionView
+	FlowURL         string
+	Posts           []string
+	Waiting         string
+	Followed        string
+	Messages        []messageRow
 }
 
 type appView struct {
@@ -72,19 +73,17 @@ func (a *app) teamsRoutes(site **webpage.Site) []webpage.Route {
 		"text": a.doText, "disconnect": a.doDisconnect, "follow": a.doFollow, "unfollow": a.doUnfollow, "chat": a.doChat,
 	} {
 		routes = append(routes, webpage.Route{Name: "teams-" + name, Method: "POST", Pattern: "/teams-" + name, Kind: webpage.FormKind, Script: true, Connect: true, Handler: func(w http.ResponseWriter, r *http.Request) {
-			t, known := technicianByID(r.PostForm.Get("technician"))
 			tenant := mspkit.TenantID(r.PostForm.Get("tenant"))
-			if !known || officeName(tenant) == "" {
+			if officeName(tenant) == "" {
 				(*site).Error(w, r, http.StatusNotFound)
 				return
 			}
-			done, err := "", errors.New("only a team lead may change this")
-			if t.Lead {
-				done, err = do(r.Context(), r.PostForm, tenant)
-			}
+			done, err := do(r.Context(), r.PostForm, tenant)
 			problem := ""
 			if err != nil {
 				done, problem = "", teamsWords(err)
+			} else {
+				a.did(r.Context(), technicianOf(r.Context()), officeName(tenant))
 			}
 			a.serveTeamsPage(*site, w, r, r.PostForm, done, problem)
 		}})
@@ -102,17 +101,12 @@ func teamsWords(err error) string {
 }
 
 func (a *app) serveTeamsPage(site *webpage.Site, w http.ResponseWriter, r *http.Request, q url.Values, done, problem string) {
-	t, known := technicianByID(q.Get("technician"))
-	if !known {
-		site.Error(w, r, http.StatusNotFound)
-		return
-	}
 	tenant := mspkit.TenantID(q.Get("tenant"))
 	if officeName(tenant) == "" {
 		tenant = officeTenants[0].id
 	}
 	page := teamsPage{
-		Tenant: string(tenant), Company: officeName(tenant), Technician: t.ID, Name: t.Name, Lead: t.Lead, Problem: problem, Done: done, Person: q.Get("person"),
+		Tenant: string(tenant), Company: officeName(tenant), Who: whoIs(r), Problem: problem, Done: done, Person: q.Get("person"),
 	}
 	if err := a.fillTeams(r.Context(), &page, tenant, q.Has("news")); err != nil {
 		page.Problem = or(page.Problem, teamsWords(err))
@@ -121,9 +115,7 @@ func (a *app) serveTeamsPage(site *webpage.Site, w http.ResponseWriter, r *http.
 	if page.Problem != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	small := brand
-	small.Phone, small.Site = "", ""
-	site.Render(w, r, webpage.Page{Template: "teams", Status: status, Brand: small, Locale: "en", Data: page})
+	site.Render(w, r, webpage.Page{Template: "teams", Status: status, Brand: plainBrand, Locale: "en", Data: page})
 }
 
 func (a *app) fillTeams(ctx context.Context, page *teamsPage, tenant mspkit.TenantID, news bool) error {

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -53,20 +51,14 @@ func serveTestApp(t *testing.T) *app {
 // post presses a button of the portal and returns the status and the error that is shown.
 func post(t *testing.T, a *app, action string, fields url.Values) (status int, shown string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.cfg.url+"/api/"+action, strings.NewReader(fields.Encode()))
-	require.NoError(t, err)
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	w := httptest.NewRecorder()
-	a.ServeHTTP(w, r)
-	raw, err := io.ReadAll(w.Result().Body)
-	require.NoError(t, err)
+	status, raw := walks(t, a).player.as("jane", http.MethodPost, "/api/"+action, fields)
 	var v struct {
 		Error string `json:"error"`
 	}
-	if json.Unmarshal(raw, &v) != nil {
-		return w.Code, string(raw)
+	if json.Unmarshal([]byte(raw), &v) != nil {
+		return status, raw
 	}
-	return w.Code, v.Error
+	return status, v.Error
 }
 
 func TestBadInputToThePersonsTeamsIsRefused(t *testing.T) {
@@ -74,7 +66,7 @@ func TestBadInputToThePersonsTeamsIsRefused(t *testing.T) {
 	a := serveTestApp(t)
 	dana, _ := a.person("contoso", "dana")
 	c, err := a.verify.Start(t.Context(), verify.StartRequest{
-		Tenant: dana.Tenant, Subject: dana.subject(), Action: verify.ActionResetPassword, Technician: technicians[0].Technician, Ticket: dana.Ticket,
+		Tenant: dana.Tenant, Subject: dana.subject(), Action: verify.ActionResetPassword, Technician: jane(t, a).Technician, Ticket: dana.Ticket,
 	})
 	require.NoError(t, err)
 	require.Equal(t, "teams", c.Channel, c.Failover)
@@ -105,7 +97,7 @@ func TestBadInputToThePersonsTeamsIsRefused(t *testing.T) {
 		"neither on nor off": {"install", url.Values{"on": {"yes"}}, 422, "true or false"},
 		"nothing to remove":  {"install", url.Values{"tenant": {"fabrikam"}, "person": {"omar"}, "on": {"false"}}, 422, "has no Teams"},
 	} {
-		fields := url.Values{"technician": {"jane"}, "tenant": {"contoso"}, "person": {"dana"}}
+		fields := url.Values{"tenant": {"contoso"}, "person": {"dana"}}
 		maps.Copy(fields, tc.fields)
 		status, shown := post(t, a, tc.action, fields)
 		require.Equal(t, tc.status, status, "%s: %s", name, shown)
@@ -139,7 +131,6 @@ func TestWithARealBotNothingIsPlayed(t *testing.T) {
 	a := newTestApp(t, config{realTeams: true, botID: fabrikamEntra, botTenant: fabrikamEntra, botSecret: mspkit.Redact("hidden"), demoTeams: u.String(), publicURL: "https://help.example"})
 	require.Nil(t, a.teams)
 	for action, fields := range map[string]url.Values{"press": {}, "say": {"text": {"who"}}, "install": {"on": {"false"}}} {
-		fields.Set("technician", "jane")
 		fields.Set("tenant", "contoso")
 		fields.Set("person", "dana")
 		status, shown := post(t, a, action, fields)

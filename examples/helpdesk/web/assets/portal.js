@@ -2,13 +2,15 @@
 // can become markup.
 "use strict";
 
-const state = { technician: "jane", person: "dana", data: null, error: "", tab: "teams", action: "reset-password", way: "" };
+const state = { person: "dana", data: null, error: "", tab: "teams", action: "reset-password", way: "" };
 const $ = (id) => document.getElementById(id);
 // In a ticket system's frame the session says who works on what; it is kept here and nowhere else.
 let session = $("desk").dataset.session || "";
 const pod = session !== "";
 const api = pod ? "" : "api/";
-const who = (p) => pod ? { session } : { person: p.ID, tenant: p.Tenant, technician: state.technician };
+const who = (p) => pod ? { session } : { person: p.ID, tenant: p.Tenant };
+// What whoever is signed in may do. The server asks the same again: this only leaves out what it would refuse.
+const may = (permission) => state.data.me.May.includes(permission);
 if (pod) window.history.replaceState(null, "", window.location.pathname); // the launch need not stay in the address
 
 function h(tag, attrs, ...children) {
@@ -65,11 +67,12 @@ const ways = [
   ["teams number", "Teams, number match"],
   ["sms number", "Text message, number match"],
   ["email number", "E-mail, number match"],
+  ["signin number", "Sign-in at Microsoft, number match"],
   ["teams code", "Teams, code read aloud"],
   ["sms code", "Text message, code read aloud"],
   ["email code", "E-mail, code read aloud"],
 ];
-const channelWords = { teams: "Teams", sms: "text message", email: "e-mail" };
+const channelWords = { teams: "Teams", sms: "text message", email: "e-mail", signin: "a sign-in at Microsoft" };
 const devicesOf = { teams: "teams", sms: "sms", email: "mail" };
 const revealing = (a) => a.startsWith("reveal:");
 const actionWords = (a) => revealing(a) ? "open what was sent" : (actions.find(([v]) => v === a)?.[1] || a).toLowerCase();
@@ -108,8 +111,9 @@ async function refresh() {
   let data, error = "";
   try {
     const res = await (pod ? fetch("state", { method: "POST", body: new URLSearchParams({ session }) })
-      : fetch("api/state?" + new URLSearchParams({ person: state.person, technician: state.technician })));
-    if (pod && res.status === 404) { error = (await res.json()).error; throw new Error(error); }
+      : fetch("api/state?" + new URLSearchParams({ person: state.person })));
+    if (!pod && res.status === 401) { window.location.reload(); return; } // it leads to the sign-in
+    if (res.status === 403 || pod && res.status === 404) { error = (await res.json()).error; throw new Error(error); }
     if (!res.ok) throw new Error(res.status);
     data = await res.json();
     if (data.session) session = data.session; // renewed while the view is open
@@ -147,15 +151,12 @@ function paint() {
     return;
   }
   if (pod) {
-    state.technician = d.technicians[0].ID;
-    put("desk", [d.person, state.action, state.way, state.error], desk);
+    put("desk", [d.person, state.action, state.way, d.me, state.error], desk);
     tick();
     return;
   }
-  put("technician", [d.technicians, state.technician], () => d.technicians.map((t) =>
-    h("option", { value: t.ID, selected: t.ID === state.technician }, `${t.Name} · ${t.Role}`)));
   put("people", [d.people, state.person], peopleList);
-  put("desk", [d.person, state.action, state.way, state.technician, state.error], desk);
+  put("desk", [d.person, state.action, state.way, d.me, state.error], desk);
   // The chat paints itself, so that a card is left alone while somebody fills it in.
   put("devices", [d.person && { ...d.person, Chat: d.person.Chat.length, History: null, Notes: null }, state.tab, d.realMail, d.realText, d.realTeams], devices);
   paintChat();
@@ -191,7 +192,7 @@ function desk() {
   const open = p.History.filter((c) => ["pending", "failed", "frozen", "locked"].includes(c.State) && c.Expires > state.data.now);
   const fresh = p.History.find((c) => c.Kind === "caller");
   const showLast = fresh && !open.some((c) => c.Kind === "caller") && state.data.now - (fresh.Decided || fresh.Expires) < 900000 && fresh.State !== "cancelled" ? [fresh] : [];
-  const lead = state.data.technicians.find((t) => t.ID === state.technician).Lead;
+  const lead = may("verification-settings");
   return [
     state.error ? h("p", { class: "notice notice-danger" }, h("div", {}, state.error)) : "",
     h("div", { class: "panel person" },
@@ -207,9 +208,9 @@ function desk() {
           ? h("button", { type: "button", id: "hangup", class: "button secondary small", on: { click: () => post("call", { side: "" }) } }, icon("phone"), `With ${p.CallWith} · hang up`)
           : [h("button", { type: "button", id: "call-in", class: "button secondary small", on: { click: () => post("call", { side: "contact" }) } }, icon("phone"), `${p.Name.split(" ")[0]} calls`),
             h("button", { type: "button", id: "call-out", class: "button secondary small", on: { click: () => post("call", { side: "technician" }) } }, icon("phone"), "You call")],
-        p.Frozen ? h("button", { type: "button", id: "unfreeze", class: "button secondary small", on: { click: () => ask("Unfreeze", `${p.Name} can be verified again.`, "unfreeze") } }, "Unfreeze")
+        p.Frozen ? lead && h("button", { type: "button", id: "unfreeze", class: "button secondary small", on: { click: () => ask("Unfreeze", `${p.Name} can be verified again.`, "unfreeze") } }, "Unfreeze")
           : lead ? h("button", { type: "button", id: "freeze", class: "button danger-quiet small", on: { click: () => ask("Freeze", `Nobody can be verified as ${p.Name} for an hour.`, "freeze") } }, "Freeze") : "",
-        p.Locked ? h("button", { type: "button", id: "unlock", class: "button secondary small", on: { click: () => ask("Unlock", `${p.Name} can be verified again.`, "unlock") } }, "Unlock") : "")),
+        p.Locked && lead ? h("button", { type: "button", id: "unlock", class: "button secondary small", on: { click: () => ask("Unlock", `${p.Name} can be verified again.`, "unlock") } }, "Unlock") : "")),
     [...open, ...showLast].map(challenge),
     open.some((c) => c.Kind === "caller") ? "" : startForm(p),
     sends.panel(p),
@@ -241,8 +242,9 @@ function startForm(p) {
 
 // showDevice turns to the device on which the message of a new challenge has arrived.
 function showDevice(c) {
-  if (pod || !c || !devicesOf[c.Channel]) return;
-  state.tab = devicesOf[c.Channel];
+  const device = c && (c.Channel === "signin" ? (state.data.person.Phones.length ? "sms" : "mail") : devicesOf[c.Channel]);
+  if (pod || !device) return;
+  state.tab = device;
   paint();
 }
 
@@ -251,7 +253,7 @@ function challenge(c) {
   const [title, sign] = c.Waits ? ["Waits for a second technician", "wait"] : states[c.State] || [c.State, "none"];
   const pending = c.State === "pending";
   const teams = c.Channel === "teams", by = channelWords[c.Channel] || c.Channel;
-  const to = teams ? "" : ` to ${c.To}`;
+  const to = teams || c.Channel === "signin" ? "" : ` to ${c.To}`;
   const act = (name, fields) => () => post(name, { id: c.ID, ...fields });
   const body = [];
   if (teams && c.Delivery === "failed") {
@@ -266,7 +268,7 @@ function challenge(c) {
     body.push(h("form", { class: "code", on: { submit: async (e) => { e.preventDefault(); const v = await post("check", { id: c.ID, code: $("code").value }); if (v && v.state === "wrong") toast(v.tries === 1 ? "Wrong. One try is left." : `Wrong. ${v.tries} tries are left.`); if (v) $("code") && ($("code").value = ""); } } },
       h("label", { for: "code" }, "Code that the caller reads to you"), h("div", { class: "row" }, h("input", { id: "code", inputmode: "numeric", autocomplete: "off", maxlength: "24", placeholder: "123 456" }), h("button", { class: "button" }, "Check"))));
   }
-  const wide = c.Kind === "technician", lead = state.data.technicians.find((t) => t.ID === state.technician).Lead;
+  const wide = c.Kind === "technician", lead = may("verification-settings");
   return h("div", { class: "panel challenge " + sign },
     h("div", { class: "challenge-head" }, h("span", { class: "shield " + sign }, icon(sign)),
       h("div", {}, h("h2", {}, wide && c.State === "confirmed" ? `${first} knows that you are you` : wide ? "Checking you" + (pending ? "" : ": " + title.toLowerCase()) : title),
@@ -275,16 +277,16 @@ function challenge(c) {
     c.Failover ? h("div", { class: "notice failover" }, h("div", {}, c.Failover)) : "",
     pending && c.Delivery === "failed" ? h("div", { class: "notice notice-warning" }, h("div", {}, h("b", {}, `The ${teams ? "card" : "message"} did not arrive. `),
       teams ? `Have the app installed for ${first} and press “Send again”. Cancel and choose another way only where the policy allows one; otherwise see them in person.` : "Press “Send again”, or choose another way.")) : "",
-    c.Hinted ? h("div", { class: "notice notice-warning" }, h("div", {}, wide ? h("b", {}, `${first} heard other words than yours. `) : h("b", {}, "Somebody who has the link pressed “This is not me”. "), wide ? "Somebody may be posing as you." : "It may be the real person, or a mail scanner. If they phone you, say the words below: typing them confirms it.")) : "",
+    c.Hinted ? h("div", { class: "notice notice-warning" }, h("div", {}, wide ? h("b", {}, `${first} heard other words than yours. `) : h("b", {}, "Somebody who has the link pressed “This is not me”. "), wide ? "Somebody may be posing as you." : c.Channel === "signin" ? `It may be the real person, or a mail scanner. Once ${first} has signed in, it counts.` : "It may be the real person, or a mail scanner. If they phone you, say the words below: typing them confirms it.")) : "",
     body,
     pending ? h("p", { class: "meta" },
       h("span", { class: "tag" + (c.Delivery === "failed" ? " tag-danger" : c.Delivery === "delivered" ? " tag-ok" : "") }, { pending: "sending", sent: "sent", delivered: "delivered", failed: "not delivered" }[c.Delivery]),
       h("span", { class: "tag" + (c.Tries < 2 ? " tag-warning" : "") }, c.Tries === 1 ? "one try left" : `${c.Tries} tries left`),
       c.Fresh ? h("span", { class: "tag tag-warning" }, "new address, low assurance") : "",
-      c.Method === "number" && !teams && c.Word ? h("span", { class: "tag", title: "For somebody who phones and says that it is not them" }, "“not me” words: ", h("b", {}, c.Word)) : "") : "",
+      c.Method === "number" && !teams && c.Channel !== "signin" && c.Word ? h("span", { class: "tag", title: "For somebody who phones and says that it is not them" }, "“not me” words: ", h("b", {}, c.Word)) : "") : "",
     c.Waits ? h("p", { class: "row" },
       lead ? h("button", { type: "button", id: "approve", class: "button", on: { click: () => ask("Approve", `You agree, as second technician, that ${first} is who they say.`, "approve", { id: c.ID }) } }, "Approve") : "",
-      h("span", { class: "muted small" }, `${first} is listed: a team lead must approve before this proves anything.`)) : "",
+      h("span", { class: "muted small" }, `${first} is listed: an admin must approve before this proves anything.`)) : "",
     c.State === "confirmed" && revealing(c.Action) && !c.Waits ? h("p", { class: "muted small" }, `The page that ${first} has open goes on by itself.`) : "",
     c.State === "confirmed" && !wide && !c.Waits && !revealing(c.Action) ? h("p", { class: "row" },
       c.Usable ? h("button", { type: "button", id: "redeem", class: "button", on: { click: act("redeem") } }, actions.find(([v]) => v === c.Action)?.[1] + " now")
@@ -306,7 +308,9 @@ function ticket(p) {
     if (v && w) w.location = v.address; else w?.close();
   };
   return h("div", { class: "panel" }, h("h2", { class: "with-icon" }, icon("ticket"), p.Ticket ? `Ticket ${p.Ticket}` : "No ticket yet"), p.About ? h("p", { class: "muted" }, p.About) : "",
-    h("div", { class: "tools links" }, h("a", { class: "link small", id: "psa-open", href: `psa?tenant=${encodeURIComponent(p.Tenant)}&technician=${state.technician}` }, "Ticket system and outbox"), h("a", { class: "link small", id: "office-open", href: `microsoft365?tenant=${encodeURIComponent(p.Tenant)}&technician=${state.technician}` }, "Microsoft 365"), h("a", { class: "link small", id: "teams-open", href: `teams?tenant=${encodeURIComponent(p.Tenant)}&technician=${state.technician}` }, "Teams"),
+    h("div", { class: "tools links" }, h("a", { class: "link small", id: "directory-open", href: "directory" }, "Directory"),
+      may("integrations") ? [["psa", "psa", "Ticket system and outbox"], ["office", "microsoft365", "Microsoft 365"], ["teams", "teams", "Teams"]].map(([id, page, text]) =>
+        h("a", { class: "link small", id: id + "-open", href: `${page}?tenant=${encodeURIComponent(p.Tenant)}` }, text)) : "",
       p.Ticket ? h("button", { type: "button", id: "pod-open", class: "link small", title: "What the ticket system shows in a frame beside the ticket", on: { click: compact } }, "Compact view") : ""),
     p.Notes.length ? h("ol", { class: "notes" }, p.Notes.map((n) => h("li", { class: n.Alert ? "alert" : "" }, h("time", {}, clock(n.At)), h("span", {}, n.Alert ? h("b", {}, "Alert. ") : "", n.Text, n.Waiting ? h("span", { class: "tag tag-warning", title: "It waits in the outbox until the ticket system takes it" }, "on the way") : "", n.Dead ? h("span", { class: "tag tag-danger", title: "The outbox says why, and can try again" }, "not delivered") : "", n.Public ? h("span", { class: "tag" }, "client sees it") : "", n.Contact ? h("span", { class: "tag" }, "contact's log") : ""))))
       : h("p", { class: "empty" }, "Notes appear here by themselves."));
@@ -458,7 +462,6 @@ function ask(title, text, action, fields) {
 }
 
 if (!pod) {
-  $("technician").addEventListener("change", (e) => { state.technician = e.target.value; refresh(); });
   $("advance").addEventListener("click", () => post("advance", {}).then((v) => v && toast("Six minutes have passed.")));
   $("help-open").addEventListener("click", () => $("help").showModal());
 }

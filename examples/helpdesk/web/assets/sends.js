@@ -17,7 +17,7 @@ const sends = (() => {
     const t = encodeURIComponent(p.Tenant);
     return h("section", { class: "panel sends", "aria-label": "Secure sends" },
       h("div", { class: "sends-head" }, h("h2", { class: "with-icon" }, icon("lock"), "Secure sends"),
-        pod ? "" : h("a", { class: "link small", href: `settings?tenant=${t}&technician=${state.technician}` }, p.Rules.Locked ? "Settings (locked)" : "Settings")),
+        pod || !may("messaging-configurations") ? "" : h("a", { class: "link small", href: `settings?tenant=${t}` }, p.Rules.Locked ? "Settings (locked)" : "Settings")),
       h("div", { class: "tools" },
         h("button", { type: "button", id: "send-open", class: "button small", on: { click: () => compose(p, "send") } }, icon("send"), "Send securely"),
         h("button", { type: "button", id: "ask-open", class: "button secondary small", on: { click: () => compose(p, "ask") } }, icon("inbox"), "Ask for a secret or file")),
@@ -46,7 +46,7 @@ const sends = (() => {
 
   function item(p, s) {
     const [text, sign] = title(s), live = !ends.includes(s.State), request = s.Kind === "request";
-    const lead = state.data.technicians.find((t) => t.ID === state.technician).Lead;
+    const lead = may("verification-settings");
     const act = (name) => () => post(name, { id: s.ID });
     const steps = since(s, p).filter(([, at]) => at);
     return h("li", { class: "send " + sign },
