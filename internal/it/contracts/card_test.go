@@ -3,8 +3,6 @@
 package contracts
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,34 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/it/graphcontract"
 	"github.com/mspkit/mspkit/teamsapp"
 )
-
-// contractFile returns a published file. Where nobody said in which folder it is, it need not be there.
-func contractFile(name string) ([]byte, error) {
-	dir := os.Getenv("MSPKIT_CONTRACTS")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "contracts")
-	}
-	return os.ReadFile(filepath.Join(dir, name))
-}
-
-// contract returns a published file, or skips.
-func contract(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := contractFile(name)
-	if err != nil && os.Getenv("MSPKIT_CONTRACTS") == "" {
-		t.Skipf("mspkit-needs: %s, in MSPKIT_CONTRACTS or in ../shared/contracts beside the checkout: %v", name, err)
-	}
-	require.NoError(t, err, "MSPKIT_CONTRACTS does not hold it")
-	return b
-}
 
 // cardSchema compiles the schema of Adaptive Cards. It names a draft of JSON Schema and an id under which it cannot be
 // compiled any more; without them it means the same.
 func cardSchema(t testing.TB) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(contract(t, "adaptive-card-1.5.0.schema.json"))))
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(graphcontract.File(t, "adaptive-card-1.5.0.schema.json"))))
 	require.NoError(t, err)
 	m, ok := doc.(map[string]any)
 	require.True(t, ok)

@@ -111,7 +111,7 @@ var policyID = regexp.MustCompile(`^/v1\.0/admin/teams/policy/getPolicyId\(type=
 
 // checkPolicyID knows the function that finds a policy.
 func checkPolicyID(r *request) error {
-	if !policyID.MatchString(r.url.Path) || r.url.RawQuery != "" || len(r.body) > 0 {
+	if !policyID.MatchString(r.URL.Path) || r.URL.RawQuery != "" || len(r.Body) > 0 {
 		return errors.New("the id of a policy is asked for in another way than documented")
 	}
 	return nil
@@ -119,7 +119,7 @@ func checkPolicyID(r *request) error {
 
 // checkConfiguration knows what Teams knows of a person.
 func checkConfiguration(r *request) error {
-	if r.url.Query().Get("$select") != "id,effectivePolicyAssignments" || len(r.url.Query()) != 1 || r.method != http.MethodGet {
+	if r.URL.Query().Get("$select") != "id,effectivePolicyAssignments" || len(r.URL.Query()) != 1 || r.Method != http.MethodGet {
 		return errors.New("more is asked of a person than the policies")
 	}
 	return nil

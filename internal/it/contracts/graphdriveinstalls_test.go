@@ -79,7 +79,7 @@ func driveInstalls(t *testing.T, w *world) {
 
 // checkUpgrade knows that an upgrade has no body, or the permissions that are consented to.
 func checkUpgrade(r *request) error {
-	if len(r.body) > 0 || r.url.RawQuery != "" {
+	if len(r.Body) > 0 || r.URL.RawQuery != "" {
 		return errors.New("an upgrade of an app that asks for no permissions has no body and no query")
 	}
 	return nil

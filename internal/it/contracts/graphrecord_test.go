@@ -5,28 +5,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
+
+	"github.com/mspkit/mspkit/internal/it/graphcontract"
 )
 
-// request is one that was sent, or one in a $batch.
+// request is one that was sent, or one in a $batch: its URL has path and query only then.
 type request struct {
-	method string
-	url    *url.URL // of one in a batch: path and query only
-	header http.Header
-	body   []byte
-	batch  bool // it is in a $batch
+	graphcontract.Request
+
+	batch bool // it is in a $batch
 	// site is the line of the package that sent it: "mail/graphmail/send.go:12".
 	site string
-	// status and answer are what came back.
-	status int
-	answer []byte
 }
 
 // recorder is a transport that notes what is sent, and which line of the module sent it.
@@ -40,26 +35,26 @@ func (rec *recorder) client() *http.Client { return &http.Client{Transport: rec}
 
 // RoundTrip implements [http.RoundTripper].
 func (rec *recorder) RoundTrip(r *http.Request) (*http.Response, error) {
-	out := &request{method: r.Method, url: r.URL, header: r.Header.Clone()}
+	out := &request{Request: graphcontract.Request{Method: r.Method, URL: r.URL, Header: r.Header.Clone()}}
 	if r.Body != nil {
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
 			return nil, err
 		}
 		_ = r.Body.Close()
-		out.body = b
+		out.Body = b
 		r = r.Clone(r.Context())
 		r.Body = io.NopCloser(bytes.NewReader(b))
 	}
 	sites := callers()
 	res, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil {
-		out.status = res.StatusCode
-		if out.answer, err = io.ReadAll(res.Body); err != nil {
+		out.Status = res.StatusCode
+		if out.Answer, err = io.ReadAll(res.Body); err != nil {
 			return nil, err
 		}
 		_ = res.Body.Close()
-		res.Body = io.NopCloser(bytes.NewReader(out.answer))
+		res.Body = io.NopCloser(bytes.NewReader(out.Answer))
 	}
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -106,7 +101,7 @@ func (rec *recorder) all() ([]*request, error) {
 	var out []*request
 	for _, r := range rec.requests {
 		out = append(out, r)
-		if !strings.HasSuffix(r.url.Path, "/$batch") {
+		if !strings.HasSuffix(r.URL.Path, "/$batch") {
 			continue
 		}
 		items, err := r.items()
@@ -130,7 +125,7 @@ func (r *request) items() ([]*request, error) {
 			DependsOn       []string
 		}
 	}
-	d := json.NewDecoder(bytes.NewReader(r.body))
+	d := json.NewDecoder(bytes.NewReader(r.Body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {
 		return nil, fmt.Errorf("a batch: %w", err)
@@ -142,8 +137,8 @@ func (r *request) items() ([]*request, error) {
 			Body   json.RawMessage
 		}
 	}
-	if r.status == http.StatusOK {
-		if err := json.Unmarshal(r.answer, &answers); err != nil {
+	if r.Status == http.StatusOK {
+		if err := json.Unmarshal(r.Answer, &answers); err != nil {
 			return nil, fmt.Errorf("the answer to a batch: %w", err)
 		}
 	}
@@ -157,7 +152,7 @@ func (r *request) items() ([]*request, error) {
 			return nil, fmt.Errorf("item %d of a batch needs an id of its own, a method, and a URL below the version", i)
 		}
 		ids[item.ID] = true
-		u, err := url.Parse(version + item.URL)
+		u, err := url.Parse(graphcontract.Version + item.URL)
 		if err != nil {
 			return nil, err
 		}
@@ -165,76 +160,12 @@ func (r *request) items() ([]*request, error) {
 		for k, v := range item.Headers {
 			h.Set(k, v)
 		}
-		out[i] = &request{method: item.Method, url: u, header: h, body: item.Body, batch: true, site: r.site}
+		out[i] = &request{Request: graphcontract.Request{Method: item.Method, URL: u, Header: h, Body: item.Body}, batch: true, site: r.site}
 		for _, a := range answers.Responses {
 			if a.ID == item.ID {
-				out[i].status, out[i].answer = a.Status, a.Body
+				out[i].Status, out[i].Answer = a.Status, a.Body
 			}
 		}
 	}
 	return out, nil
-}
-
-// shape is a request without what differs from one to the next: ids, tokens, values.
-func (r *request) shape(template string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-6s %s", r.method, template)
-	query := r.url.Query()
-	sep := "?"
-	for _, name := range sortedKeys(query) {
-		v := query.Get(name)
-		switch {
-		case strings.HasSuffix(name, "token"):
-			v = "…"
-		case name == "$filter":
-			v = quoted.ReplaceAllString(guid.ReplaceAllString(v, "…"), "'…'")
-		case name == "$search":
-			v = "…"
-		}
-		b.WriteString(sep + name + "=" + v)
-		sep = "&"
-	}
-	for _, name := range []string{"Consistencylevel", "Prefer", "Content-Range"} {
-		for _, v := range r.header.Values(name) {
-			if name == "Content-Range" {
-				v = "…"
-			}
-			b.WriteString("  [" + name + ": " + v + "]")
-		}
-	}
-	var v any
-	if len(r.body) > 0 && json.Unmarshal(r.body, &v) == nil && !strings.HasSuffix(template, "/$batch") {
-		names := map[string]bool{}
-		properties("", v, names)
-		b.WriteString("  {" + strings.Join(sortedKeys(names), " ") + "}")
-	}
-	return b.String()
-}
-
-// properties collects the names in a body.
-func properties(at string, v any, into map[string]bool) {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, e := range v {
-			name := strings.TrimPrefix(at+"."+k, ".")
-			below := map[string]bool{}
-			if properties(name, e, below); len(below) == 0 {
-				below[name] = true
-			}
-			maps.Copy(into, below)
-		}
-	case []any:
-		for _, e := range v {
-			properties(at, e, into)
-		}
-	}
-}
-
-func sortedKeys[V any, M ~map[string]V](m M) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }

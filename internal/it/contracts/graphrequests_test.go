@@ -19,6 +19,7 @@ import (
 	"github.com/mspkit/mspkit/entra"
 	"github.com/mspkit/mspkit/entra/azurecred"
 	"github.com/mspkit/mspkit/internal/graphfake"
+	"github.com/mspkit/mspkit/internal/it/graphcontract"
 )
 
 // exception is a request that the description of Graph has not. Where something like it is described, as names the path
@@ -33,35 +34,35 @@ type exception struct {
 // exceptions are all there may be; one that nobody sends is an error, too.
 var exceptions = []exception{
 	{
-		"POST", "graph", version + "/$batch", "", nil,
+		"POST", "graph", graphcontract.Version + "/$batch", "", nil,
 		"descriptions of Graph have no path for the envelope; its form is checked by hand, and each request in it like any other",
 	},
 	{
-		"GET", "graph", version + "/users/{}/contactFolders/{}/contacts/delta", "/users/{user-id}/contacts/delta", nil,
+		"GET", "graph", graphcontract.Version + "/users/{}/contactFolders/{}/contacts/delta", "/users/{user-id}/contacts/delta", nil,
 		"the description has delta of a mailbox's own contacts only; documented at https://learn.microsoft.com/graph/api/contact-delta",
 	},
 	{
-		"GET", "graph", version + "/users/{}/contactFolders/{}/childFolders", "/users/{user-id}/contactFolders", nil,
+		"GET", "graph", graphcontract.Version + "/users/{}/contactFolders/{}/childFolders", "/users/{user-id}/contactFolders", nil,
 		"the description has the folders of the first level only; documented at https://learn.microsoft.com/graph/api/contactfolder-list-childfolders",
 	},
 	{
-		"GET", "graph", version + "/groups/{}/transitiveMembers/microsoft.graph.user", "/users", nil,
+		"GET", "graph", graphcontract.Version + "/groups/{}/transitiveMembers/microsoft.graph.user", "/users", nil,
 		"the description has members of every type only; the cast is documented at https://learn.microsoft.com/graph/api/group-list-transitivemembers",
 	},
 	{
-		"GET", "graph", version + "/groups/{}/transitiveMembers/microsoft.graph.user/$count", "/users/$count", nil,
+		"GET", "graph", graphcontract.Version + "/groups/{}/transitiveMembers/microsoft.graph.user/$count", "/users/$count", nil,
 		"the description counts users only; documented at https://learn.microsoft.com/graph/api/group-list-transitivemembers",
 	},
 	{
-		"POST", "graph", version + "/users/{}/teamwork/installedApps/{}/upgrade", "", checkUpgrade,
+		"POST", "graph", graphcontract.Version + "/users/{}/teamwork/installedApps/{}/upgrade", "", checkUpgrade,
 		"the description has no actions of installed apps; documented at https://learn.microsoft.com/graph/api/userteamwork-teamsappinstallation-upgrade",
 	},
 	{
-		"GET", "graph", version + "/teams/{}/channels/{}/messages/{}/replies/{}", "/teams/{team-id}/channels/{channel-id}/messages/{chatMessage-id}", nil,
+		"GET", "graph", graphcontract.Version + "/teams/{}/channels/{}/messages/{}/replies/{}", "/teams/{team-id}/channels/{channel-id}/messages/{chatMessage-id}", nil,
 		"the description has the list of replies only; documented at https://learn.microsoft.com/graph/api/chatmessage-get",
 	},
 	{
-		"GET", "graph", version + "/teams/{}/channels/{}/messages/{}/replies/{}/hostedContents/{}/$value",
+		"GET", "graph", graphcontract.Version + "/teams/{}/channels/{}/messages/{}/replies/{}/hostedContents/{}/$value",
 		"/teams/{team-id}/channels/{channel-id}/messages/{chatMessage-id}/hostedContents/{chatMessageHostedContent-id}/$value", nil,
 		"the description has the hosted contents of messages only; documented at https://learn.microsoft.com/graph/api/chatmessagehostedcontent-get",
 	},
@@ -82,15 +83,15 @@ var exceptions = []exception{
 		"Partner Center is another API; see https://learn.microsoft.com/partner-center/developer/control-panel-vendor-apis",
 	},
 	{
-		"GET", "graph", version + "/admin/teams/policy/{}", "", checkPolicyID,
+		"GET", "graph", graphcontract.Version + "/admin/teams/policy/{}", "", checkPolicyID,
 		"the description has the assigning of policies only; documented at https://learn.microsoft.com/graph/api/teamsadministration-teamspolicyassignment-getpolicyid",
 	},
 	{
-		"POST", "graph", version + "/admin/teams/policy/userAssignments/unassign", "/admin/teams/policy/userAssignments/assign", nil,
+		"POST", "graph", graphcontract.Version + "/admin/teams/policy/userAssignments/unassign", "/admin/teams/policy/userAssignments/assign", nil,
 		"the description has the assigning only; documented at https://learn.microsoft.com/graph/api/teamsadministration-teamspolicyuserassignment-unassign",
 	},
 	{
-		"GET", "graph", version + "/admin/teams/userConfigurations/{}", "", checkConfiguration,
+		"GET", "graph", graphcontract.Version + "/admin/teams/userConfigurations/{}", "", checkConfiguration,
 		"the description does not have it; documented at https://learn.microsoft.com/graph/api/teamsadministration-teamsuserconfiguration-get",
 	},
 }
@@ -100,11 +101,11 @@ var contentRange = regexp.MustCompile(`^bytes \d+-\d+/\d+$`)
 // checkUpload knows that the address is the secret: a token must not go with it.
 func checkUpload(r *request) error {
 	switch {
-	case r.header.Get("Authorization") != "":
+	case r.Header.Get("Authorization") != "":
 		return errors.New("a token goes to the address of an upload")
-	case !contentRange.MatchString(r.header.Get("Content-Range")):
+	case !contentRange.MatchString(r.Header.Get("Content-Range")):
 		return errors.New("a part of a file does not say which")
-	case len(r.body) == 0 || len(r.body) > 4<<20:
+	case len(r.Body) == 0 || len(r.Body) > 4<<20:
 		return errors.New("a part of a file is empty or has more than 4 MB")
 	}
 	return nil
@@ -112,8 +113,8 @@ func checkUpload(r *request) error {
 
 // checkToken knows the form by which a code or a refresh token is redeemed.
 func checkToken(r *request) error {
-	form, err := url.ParseQuery(string(r.body))
-	if err != nil || r.header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.url.RawQuery != "" {
+	form, err := url.ParseQuery(string(r.Body))
+	if err != nil || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.URL.RawQuery != "" {
 		return errors.New("what is asked for is no form")
 	}
 	needed := []string{"client_id", "grant_type"}
@@ -142,7 +143,7 @@ func checkToken(r *request) error {
 // checkCenter knows what each request to Partner Center has.
 func checkCenter(r *request) error {
 	for _, name := range []string{"Authorization", "Ms-Requestid", "Ms-Correlationid"} {
-		if r.header.Get(name) == "" {
+		if r.Header.Get(name) == "" {
 			return fmt.Errorf("Partner Center needs the header %s", name)
 		}
 	}
@@ -158,7 +159,7 @@ func checkConsent(r *request) error {
 			Scope                   string `json:"scope"`
 		} `json:"applicationGrants"`
 	}
-	d := json.NewDecoder(bytes.NewReader(r.body))
+	d := json.NewDecoder(bytes.NewReader(r.Body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&body); err != nil {
 		return fmt.Errorf("the body: %w", err)
@@ -174,10 +175,22 @@ func checkConsent(r *request) error {
 	return checkCenter(r)
 }
 
+// judge holds requests against the description of Graph, and against the table above.
+type judge struct {
+	*graphcontract.Contract
+
+	hosts map[string]string // what is called "graph" and so on
+}
+
+func newJudge(t testing.TB) *judge {
+	t.Helper()
+	return &judge{Contract: graphcontract.Open(t)}
+}
+
 // except returns the row of a request, and the path of the description that it is like.
 func (j *judge) except(r *request) (int, bool) {
 	for i, e := range exceptions {
-		if e.method == r.method && e.host == j.host(r) && fits(strings.Split(e.path, "/"), strings.Split(r.url.Path, "/")) {
+		if e.method == r.Method && e.host == j.host(r) && graphcontract.Fits(strings.Split(e.path, "/"), strings.Split(r.URL.Path, "/")) {
 			return i, true
 		}
 	}
@@ -186,26 +199,26 @@ func (j *judge) except(r *request) (int, bool) {
 
 // host returns which of Microsoft's hosts a request goes to.
 func (j *judge) host(r *request) string {
-	if r.url.Host == "" {
+	if r.URL.Host == "" {
 		return "graph" // in a batch
 	}
-	return j.hosts[r.url.Scheme+"://"+r.url.Host]
+	return j.hosts[r.URL.Scheme+"://"+r.URL.Host]
 }
 
 // verdict says whether a request keeps the description, and by what.
 func (j *judge) verdict(r *request) (shape, by string, row int, err error) {
-	path, ok := strings.CutPrefix(r.url.Path, version)
-	if template, found := j.template(path); ok && found && j.host(r) == "graph" {
-		return r.shape(template), "contract", -1, j.both(r, template)
+	path, ok := strings.CutPrefix(r.URL.Path, graphcontract.Version)
+	if template, found := j.Template(path); ok && found && j.host(r) == "graph" {
+		return r.Shape(template), "contract", -1, j.both(r, template)
 	}
 	i, ok := j.except(r)
 	if !ok {
-		return r.shape(r.url.Path), "", -1, errors.New("neither the contract nor the table of exceptions has this path")
+		return r.Shape(r.URL.Path), "", -1, errors.New("neither the contract nor the table of exceptions has this path")
 	}
 	e := exceptions[i]
-	shape = r.shape(strings.TrimPrefix(e.path, version))
+	shape = r.Shape(strings.TrimPrefix(e.path, graphcontract.Version))
 	if e.host != "graph" {
-		shape = r.shape("{" + e.host + "}" + e.path)
+		shape = r.Shape("{" + e.host + "}" + e.path)
 	}
 	if e.as != "" {
 		return shape, "like " + e.as, i, j.both(r, e.as)
@@ -218,10 +231,10 @@ func (j *judge) verdict(r *request) (shape, by string, row int, err error) {
 
 // both checks a request and, where there is one, its answer.
 func (j *judge) both(r *request, template string) error {
-	if err := j.check(r, template); err != nil || r.status == 0 {
+	if err := j.Check(&r.Request, template); err != nil || r.Status == 0 {
 		return err
 	}
-	return j.answer(r, template)
+	return j.Answer(&r.Request, template)
 }
 
 // world is Microsoft as this test needs it: hosts of their own for Graph, for tokens and for Partner Center.
@@ -273,7 +286,7 @@ func TestEveryRequestKeepsGraphsContract(t *testing.T) {
 	j := newJudge(t)
 	w := newWorld(t)
 	j.hosts = map[string]string{w.cloud.Login: "login", w.cloud.Graph: "graph", w.cloud.PartnerCenter: "center"}
-	for _, name := range sortedKeys(drives) {
+	for _, name := range graphcontract.SortedKeys(drives) {
 		drives[name](t, w)
 	}
 	require.NotEmpty(t, w.rec.requests)
@@ -305,7 +318,7 @@ func TestEveryRequestKeepsGraphsContract(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	for _, shape := range sortedKeys(seen) {
+	for _, shape := range graphcontract.SortedKeys(seen) {
 		fmt.Fprintf(&b, "\n%-10s %s", seen[shape], shape)
 	}
 	t.Logf("%d requests, %d different ones:%s", len(all), len(seen), b.String())
@@ -325,14 +338,14 @@ func TestTheContractSeesBrokenRequests(t *testing.T) {
 	j := newJudge(t)
 	const kindJSON = "application/json"
 	send := func(method, target, kind, body string, header ...string) error {
-		u, err := url.Parse(version + target)
+		u, err := url.Parse(graphcontract.Version + target)
 		require.NoError(t, err)
-		r := &request{method: method, url: u, header: map[string][]string{}, body: []byte(body)}
+		r := &request{Request: graphcontract.Request{Method: method, URL: u, Header: map[string][]string{}, Body: []byte(body)}}
 		if kind != "" {
-			r.header.Set("Content-Type", kind)
+			r.Header.Set("Content-Type", kind)
 		}
 		for i := 0; i < len(header); i += 2 {
-			r.header.Set(header[i], header[i+1])
+			r.Header.Set(header[i], header[i+1])
 		}
 		_, _, _, err = j.verdict(r)
 		return err
@@ -398,34 +411,34 @@ func TestTheContractSeesBrokenRequests(t *testing.T) {
 	} {
 		t.Run("a batch with "+name, func(t *testing.T) {
 			t.Parallel()
-			_, err := (&request{body: []byte(body)}).items()
+			_, err := (&request{Request: graphcontract.Request{Body: []byte(body)}}).items()
 			require.Error(t, err)
 		})
 	}
-	for name, r := range map[string]*request{
-		"a token to an upload":       {method: "PUT", url: &url.URL{Path: "/upload/x"}, header: http.Header{"Authorization": {"Bearer x"}, "Content-Range": {"bytes 0-1/2"}}, body: []byte("xx")},
-		"an upload without a range":  {method: "PUT", url: &url.URL{Path: "/upload/x"}, header: http.Header{}, body: []byte("xx")},
-		"an upload to another place": {method: "PUT", url: &url.URL{Path: "/up/x"}, header: http.Header{"Content-Range": {"bytes 0-1/2"}}, body: []byte("xx")},
-		"Graph's path on no host":    {method: "GET", url: &url.URL{Scheme: "https", Host: "graph.example", Path: version + user}},
+	for name, r := range map[string]graphcontract.Request{
+		"a token to an upload":       {Method: "PUT", URL: &url.URL{Path: "/upload/x"}, Header: http.Header{"Authorization": {"Bearer x"}, "Content-Range": {"bytes 0-1/2"}}, Body: []byte("xx")},
+		"an upload without a range":  {Method: "PUT", URL: &url.URL{Path: "/upload/x"}, Header: http.Header{}, Body: []byte("xx")},
+		"an upload to another place": {Method: "PUT", URL: &url.URL{Path: "/up/x"}, Header: http.Header{"Content-Range": {"bytes 0-1/2"}}, Body: []byte("xx")},
+		"Graph's path on no host":    {Method: "GET", URL: &url.URL{Scheme: "https", Host: "graph.example", Path: graphcontract.Version + user}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, _, _, err := j.verdict(r)
+			_, _, _, err := j.verdict(&request{Request: r})
 			require.Error(t, err)
 		})
 	}
 	good := `"applicationId":"x","displayName":"x","applicationGrants":[{"enterpriseApplicationId":"x","scope":"a,b"}]`
 	center := http.Header{"Authorization": {"x"}, "Ms-Requestid": {"x"}, "Ms-Correlationid": {"x"}}
-	require.NoError(t, checkConsent(&request{header: center, body: []byte("{" + good + "}")}))
-	require.Error(t, checkConsent(&request{header: http.Header{}, body: []byte("{" + good + "}")}))
-	require.Error(t, checkConsent(&request{header: center, body: []byte(`{"application":"x",` + good + "}")}))
-	require.Error(t, checkConsent(&request{header: center, body: []byte("{" + strings.ReplaceAll(good, ",b", " b") + "}")}))
+	require.NoError(t, checkConsent(&request{Request: graphcontract.Request{Header: center, Body: []byte("{" + good + "}")}}))
+	require.Error(t, checkConsent(&request{Request: graphcontract.Request{Header: http.Header{}, Body: []byte("{" + good + "}")}}))
+	require.Error(t, checkConsent(&request{Request: graphcontract.Request{Header: center, Body: []byte(`{"application":"x",` + good + "}")}}))
+	require.Error(t, checkConsent(&request{Request: graphcontract.Request{Header: center, Body: []byte("{" + strings.ReplaceAll(good, ",b", " b") + "}")}}))
 	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	require.NoError(t, checkToken(&request{url: &url.URL{}, header: form, body: []byte("grant_type=refresh_token&client_id=x&refresh_token=x&scope=x")}))
-	require.Error(t, checkToken(&request{url: &url.URL{}, header: form, body: []byte("grant_type=refresh_token&client_id=x&refresh_token=x")}))
-	require.Error(t, checkToken(&request{url: &url.URL{}, header: form, body: []byte("grant_type=refresh_token&client_id=x&refresh_token=x&scope=x&resource=x")}))
+	require.NoError(t, checkToken(&request{Request: graphcontract.Request{URL: &url.URL{}, Header: form, Body: []byte("grant_type=refresh_token&client_id=x&refresh_token=x&scope=x")}}))
+	require.Error(t, checkToken(&request{Request: graphcontract.Request{URL: &url.URL{}, Header: form, Body: []byte("grant_type=refresh_token&client_id=x&refresh_token=x")}}))
+	require.Error(t, checkToken(&request{Request: graphcontract.Request{URL: &url.URL{}, Header: form, Body: []byte("grant_type=refresh_token&client_id=x&refresh_token=x&scope=x&resource=x")}}))
 	// In a batch the same is seen.
-	items, err := (&request{body: []byte(`{"requests":[{"id":"1","method":"GET","url":"` + user + `?$select=boss"}]}`)}).items()
+	items, err := (&request{Request: graphcontract.Request{Body: []byte(`{"requests":[{"id":"1","method":"GET","url":"` + user + `?$select=boss"}]}`)}}).items()
 	require.NoError(t, err)
 	_, _, _, err = j.verdict(items[0])
 	require.ErrorContains(t, err, `"boss"`)

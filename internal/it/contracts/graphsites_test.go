@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mspkit/mspkit/internal/it/graphcontract"
 )
 
 // site is a call in the source that sends a request.
@@ -88,7 +90,7 @@ func readSource(t *testing.T) *source {
 		}
 		return nil
 	}))
-	for _, pkg := range sortedKeys(out.packages) {
+	for _, pkg := range graphcontract.SortedKeys(out.packages) {
 		names, err := filepath.Glob(filepath.Join(root, pkg, "*.go"))
 		require.NoError(t, err)
 		for _, name := range names {
@@ -146,7 +148,7 @@ var notSent = map[string]string{
 // use.
 func (s *source) unsent(rec *recorder, all []*request) (problems []string) {
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	for _, pkg := range sortedKeys(s.packages) {
+	for _, pkg := range graphcontract.SortedKeys(s.packages) {
 		if drives[pkg] == nil {
 			bad("%s uses internal/graphx and no drive sends its requests: add one", pkg)
 		}
@@ -160,9 +162,9 @@ func (s *source) unsent(rec *recorder, all []*request) (problems []string) {
 			bad("%s:%d: no drive has sent the request of this call of %s", at.file, at.from, at.what)
 		}
 	}
-	for _, text := range sortedKeys(s.literals) {
+	for _, text := range graphcontract.SortedKeys(s.literals) {
 		at := s.literals[text]
-		sent := slices.ContainsFunc(all, func(r *request) bool { return strings.Contains(r.url.Path+"?"+r.url.RawQuery, text) })
+		sent := slices.ContainsFunc(all, func(r *request) bool { return strings.Contains(r.URL.Path+"?"+r.URL.RawQuery, text) })
 		switch {
 		case sent && notSent[text] != "":
 			bad("%s:%d: %q is sent, take it out of notSent", at.file, at.from, text)
@@ -170,7 +172,7 @@ func (s *source) unsent(rec *recorder, all []*request) (problems []string) {
 			bad("%s:%d: no drive has sent a request with %q in its path", at.file, at.from, text)
 		}
 	}
-	for _, text := range sortedKeys(notSent) {
+	for _, text := range graphcontract.SortedKeys(notSent) {
 		if _, ok := s.literals[text]; !ok {
 			bad("nothing says %q any more: take it out of notSent", text)
 		}
@@ -209,6 +211,6 @@ func f() {
 	s.read(files, "psa/halopsa/new.go", f)
 	require.Len(t, s.sites, 6)
 	require.Len(t, s.literals, 1)
-	all := []*request{{url: &url.URL{Path: version + "/me/calendar/x"}}}
+	all := []*request{{Request: graphcontract.Request{URL: &url.URL{Path: graphcontract.Version + "/me/calendar/x"}}}}
 	require.Len(t, s.unsent(&recorder{sites: map[string]bool{"psa/halopsa/new.go:3": true}}, all), 1+5+len(notSent))
 }

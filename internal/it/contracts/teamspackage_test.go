@@ -28,6 +28,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mspkit/mspkit/internal/it/graphcontract"
 	"github.com/mspkit/mspkit/teamsapp"
 )
 
@@ -35,7 +36,7 @@ import (
 // and limits beside a "$ref", which count only in later drafts.
 func teamsSchema(t testing.TB, name string) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(contract(t, name)))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(graphcontract.File(t, name)))
 	require.NoError(t, err)
 	m, ok := doc.(map[string]any)
 	require.True(t, ok)

@@ -1,11 +1,17 @@
-package contracts
+// Package graphcontract holds requests to Microsoft Graph, and answers to them, against the description that Microsoft
+// publishes: paths, parameters, properties, types and words. That is not part of this repository: it lies in the folder
+// MSPKIT_CONTRACTS, or in ../shared/contracts beside the checkout.
+package graphcontract
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,54 +20,91 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/stretchr/testify/require"
 )
 
-// graphDoc is the description of Microsoft Graph, read once: it has 48,000 lines.
-var graphDoc = sync.OnceValues(func() (*openapi3.T, error) {
-	b, err := contractFile("graph-v1.0-subset.yaml")
-	if err != nil {
-		return nil, err
-	}
-	return openapi3.NewLoader().LoadFromData(b)
-})
-
-// judge holds requests against the description of Graph.
-type judge struct {
-	doc   *openapi3.T
-	paths [][]string        // the templates in segments
-	hosts map[string]string // what is called "graph" and so on
+// Request is one that was sent.
+type Request struct {
+	Method string
+	URL    *url.URL
+	Header http.Header
+	Body   []byte
+	// Status and Answer are what came back; a status of 0 is nothing.
+	Status int
+	Answer []byte
 }
 
-func newJudge(t testing.TB) *judge {
+// folder is where published files are, and whether somebody said so.
+func folder() (dir string, said bool) {
+	if dir = os.Getenv("MSPKIT_CONTRACTS"); dir != "" { //nolint:forbidigo // this is part of tests
+		return dir, true
+	}
+	return filepath.Join("..", "..", "..", "..", "shared", "contracts"), false
+}
+
+// File returns a published file, or skips the test. Where nobody said in which folder it is, it need not be there.
+func File(t testing.TB, name string) []byte {
 	t.Helper()
-	contract(t, "graph-v1.0-subset.yaml") // skips where it is not there
-	doc, err := graphDoc()
-	require.NoError(t, err)
-	j := &judge{doc: doc}
-	for p := range doc.Paths.Map() {
+	dir, said := folder()
+	b, err := os.ReadFile(filepath.Join(dir, name)) //nolint:gosec // the names stand in tests
+	switch {
+	case err == nil:
+	case said:
+		t.Fatalf("MSPKIT_CONTRACTS does not hold it: %v", err)
+	default:
+		t.Skipf("mspkit-needs: %s, in MSPKIT_CONTRACTS or in ../shared/contracts beside the checkout: %v", name, err)
+	}
+	return b
+}
+
+// Contract is the description. Make one with [Open]. It is safe for concurrent use.
+type Contract struct {
+	doc   *openapi3.T
+	paths [][]string // the templates in segments
+}
+
+var (
+	loading sync.Mutex
+	loaded  *openapi3.T // read once: it has 48,000 lines
+)
+
+// Open reads the description, or skips the test where it is not there.
+func Open(t testing.TB) *Contract {
+	t.Helper()
+	b := File(t, "graph-v1.0-subset.yaml")
+	loading.Lock()
+	defer loading.Unlock()
+	if loaded == nil {
+		doc, err := openapi3.NewLoader().LoadFromData(b)
+		if err != nil {
+			t.Fatalf("the description of Graph: %v", err)
+		}
+		loaded = doc
+	}
+	j := &Contract{doc: loaded}
+	for p := range loaded.Paths.Map() {
 		j.paths = append(j.paths, strings.Split(p, "/"))
 	}
 	return j
 }
 
-// version is what each path begins with.
-const version = "/v1.0"
+// Version is what each path begins with.
+const Version = "/v1.0"
 
-// template returns the path of the description that a path of a request is an instance of. Where several are, the one that
+// Template returns the path of the description that a path of a request is an instance of. Where several are, the one that
 // has a word where the other has a parameter counts: /users/delta is no user.
-func (j *judge) template(path string) (string, bool) {
+func (j *Contract) Template(path string) (string, bool) {
 	segments := strings.Split(path, "/")
 	var best []string
 	for _, p := range j.paths {
-		if fits(p, segments) && (best == nil || more(p, best)) {
+		if Fits(p, segments) && (best == nil || more(p, best)) {
 			best = p
 		}
 	}
 	return strings.Join(best, "/"), best != nil
 }
 
-func fits(template, segments []string) bool {
+// Fits reports whether the segments of a path are an instance of those of a template.
+func Fits(template, segments []string) bool {
 	return slices.EqualFunc(template, segments, func(t, s string) bool {
 		if strings.HasPrefix(t, "{") {
 			return s != "" && !strings.HasPrefix(s, "$") // "$count" and "$batch" are never an id
@@ -89,7 +132,7 @@ var entities = map[string]string{
 }
 
 // entity returns what a path gives, one or many of it; nil is nothing with properties.
-func (j *judge) entity(template string, op *openapi3.Operation) *openapi3.Schema {
+func (j *Contract) entity(template string, op *openapi3.Operation) *openapi3.Schema {
 	if name, ok := entities[template]; ok {
 		return j.doc.Components.Schemas[name].Value
 	}
@@ -111,14 +154,14 @@ func (j *judge) entity(template string, op *openapi3.Operation) *openapi3.Schema
 	return nil
 }
 
-// check returns all that is wrong with a request to an operation of the description.
-func (j *judge) check(r *request, template string) error {
-	op := j.doc.Paths.Value(template).GetOperation(r.method)
+// Check returns all that is wrong with a request to an operation of the description.
+func (j *Contract) Check(r *Request, template string) error {
+	op := j.doc.Paths.Value(template).GetOperation(r.Method)
 	if op == nil {
-		return fmt.Errorf("%s has no method %s", template, r.method)
+		return fmt.Errorf("%s has no method %s", template, r.Method)
 	}
-	errs := checkQuery(op, j.entity(template, op), r.url.RawQuery, r.header)
-	errs = append(errs, checkHeader(r.header)...)
+	errs := checkQuery(op, j.entity(template, op), r.URL.RawQuery, r.Header)
+	errs = append(errs, checkHeader(r.Header)...)
 	return errors.Join(append(errs, checkBody(op, r))...)
 }
 
@@ -236,9 +279,10 @@ func checkExpand(entity *openapi3.Schema, v string) error {
 	return errors.Join(errs...)
 }
 
+// Quoted and GUID find texts and ids, for those who compare requests without them.
 var (
-	quoted  = regexp.MustCompile(`'(?:[^']|'')*'`)
-	guid    = regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	Quoted  = regexp.MustCompile(`'(?:[^']|'')*'`)
+	GUID    = regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	instant = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`)
 	lambda  = regexp.MustCompile(`/(?:any|all)\(([a-z]+):`)
 	word    = regexp.MustCompile(`[A-Za-z][A-Za-z0-9/]*`)
@@ -248,8 +292,8 @@ var (
 
 // checkFilter looks at the names in a filter only: its grammar is not judged.
 func checkFilter(entity *openapi3.Schema, v string) (errs []error) {
-	rest := quoted.ReplaceAllString(v, "0")
-	rest = instant.ReplaceAllString(guid.ReplaceAllString(rest, "0"), "0")
+	rest := Quoted.ReplaceAllString(v, "0")
+	rest = instant.ReplaceAllString(GUID.ReplaceAllString(rest, "0"), "0")
 	if strings.Contains(rest, "'") {
 		errs = append(errs, fmt.Errorf("$filter=%q: a text does not end", v))
 	}
@@ -270,14 +314,14 @@ func checkFilter(entity *openapi3.Schema, v string) (errs []error) {
 
 // headers are what a request to Graph may have. A nil expression is any value.
 //
-// Sources: https://learn.microsoft.com/graph/best-practices-concept, https://learn.microsoft.com/graph/api/user-delta,
+// Sources: https://learn.microsoft.com/graph/best-practices-concept, https://learn.microsoft.com/graph/api/application-upsert, https://learn.microsoft.com/graph/api/user-delta,
 // https://learn.microsoft.com/graph/outlook-immutable-id and https://learn.microsoft.com/graph/api/message-get.
 var headers = map[string]*regexp.Regexp{
 	"Authorization":            regexp.MustCompile(`^Bearer [^ ]+$`),
 	"Accept":                   regexp.MustCompile(`^(application/json|\*/\*)$`),
 	"Accept-Encoding":          nil,
 	"User-Agent":               regexp.MustCompile(`mspkit`),
-	"Client-Request-Id":        regexp.MustCompile("^" + guid.String() + "$"),
+	"Client-Request-Id":        regexp.MustCompile("^" + GUID.String() + "$"),
 	"Return-Client-Request-Id": regexp.MustCompile(`^true$`),
 	"Content-Type":             nil, // see checkBody
 	"Content-Length":           nil,
@@ -286,7 +330,7 @@ var headers = map[string]*regexp.Regexp{
 	"Prefer":                   nil,
 }
 
-var preference = regexp.MustCompile(`^(odata\.maxpagesize=[1-9][0-9]{0,3}|IdType="ImmutableId"|outlook\.body-content-type="(text|html)"|return=minimal)$`)
+var preference = regexp.MustCompile(`^(odata\.maxpagesize=[1-9][0-9]{0,3}|IdType="ImmutableId"|outlook\.body-content-type="(text|html)"|return=minimal|create-if-missing)$`)
 
 func checkHeader(h http.Header) (errs []error) {
 	for name, values := range h {
@@ -312,21 +356,21 @@ func checkHeader(h http.Header) (errs []error) {
 }
 
 // checkBody is where a schema judges: it is closed, so a property that Graph does not know is an error.
-func checkBody(op *openapi3.Operation, r *request) error {
+func checkBody(op *openapi3.Operation, r *Request) error {
 	if op.RequestBody == nil {
-		if len(r.body) > 0 {
-			return fmt.Errorf("the operation takes no body, and there are %d bytes", len(r.body))
+		if len(r.Body) > 0 {
+			return fmt.Errorf("the operation takes no body, and there are %d bytes", len(r.Body))
 		}
 		return nil
 	}
 	body := op.RequestBody.Value
-	if len(r.body) == 0 {
+	if len(r.Body) == 0 {
 		if body.Required {
 			return errors.New("the operation needs a body")
 		}
 		return nil
 	}
-	kind, _, _ := strings.Cut(r.header.Get("Content-Type"), ";")
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	m := body.Content[kind]
 	if m == nil {
 		return fmt.Errorf("the operation takes no body of the type %q", kind)
@@ -335,7 +379,7 @@ func checkBody(op *openapi3.Operation, r *request) error {
 		return nil
 	}
 	var v any
-	if err := json.Unmarshal(r.body, &v); err != nil {
+	if err := json.Unmarshal(r.Body, &v); err != nil {
 		return fmt.Errorf("the body: %w", err)
 	}
 	if err := m.Schema.Value.VisitJSON(v, openapi3.VisitAsRequest(), openapi3.MultiErrors()); err != nil {
@@ -346,35 +390,42 @@ func checkBody(op *openapi3.Operation, r *request) error {
 
 // statuses are documented where the description has 200 for everything that is not a list.
 var statuses = map[string]int{
-	"PATCH /users/{user-id}": http.StatusNoContent, // https://learn.microsoft.com/graph/api/user-update
+	"PATCH /users/{user-id}":                                   http.StatusNoContent, // https://learn.microsoft.com/graph/api/user-update
+	"PATCH /applications/{application-id}":                     http.StatusNoContent, // https://learn.microsoft.com/graph/api/application-update
+	"PATCH /servicePrincipals/{servicePrincipal-id}":           http.StatusNoContent, // https://learn.microsoft.com/graph/api/serviceprincipal-update
+	"PATCH /oauth2PermissionGrants/{oAuth2PermissionGrant-id}": http.StatusNoContent, // https://learn.microsoft.com/graph/api/oauth2permissiongrant-update
+	// https://learn.microsoft.com/graph/api/federatedidentitycredential-update
+	"PATCH /applications/{application-id}/federatedIdentityCredentials/{federatedIdentityCredential-id}": http.StatusNoContent,
+	// https://learn.microsoft.com/graph/api/conditionalaccesspolicy-update
+	"PATCH /identity/conditionalAccess/policies/{conditionalAccessPolicy-id}": http.StatusNoContent,
 	// https://learn.microsoft.com/graph/api/attachment-createuploadsession
 	"POST /users/{user-id}/messages/{message-id}/attachments/createUploadSession": http.StatusCreated,
 }
 
-// answer returns what is wrong with the answer to a request: the server in this process is held against the description
+// Answer returns what is wrong with the answer to a request: the server in this process is held against the description
 // as well, because what is never answered by Graph proves nothing.
-func (j *judge) answer(r *request, template string) error {
-	op := j.doc.Paths.Value(template).GetOperation(r.method)
-	status := strconv.Itoa(r.status)
+func (j *Contract) Answer(r *Request, template string) error {
+	op := j.doc.Paths.Value(template).GetOperation(r.Method)
+	status := strconv.Itoa(r.Status)
 	res := op.Responses.Value(status)
-	if res == nil && r.status >= 400 {
+	if res == nil && r.Status >= 400 {
 		res = op.Responses.Value(status[:1] + "XX")
 	}
-	if other := statuses[r.method+" "+template]; res == nil && other == r.status {
+	if other := statuses[r.Method+" "+template]; res == nil && other == r.Status {
 		if other == http.StatusNoContent {
 			return nil
 		}
 		res = op.Responses.Value("200")
 	}
 	if res == nil {
-		return fmt.Errorf("the operation has no answer %d", r.status)
+		return fmt.Errorf("the operation has no answer %d", r.Status)
 	}
 	m := res.Value.Content.Get("application/json")
-	if m == nil || len(r.answer) == 0 {
+	if m == nil || len(r.Answer) == 0 {
 		return nil // a picture, or nothing
 	}
 	var v any
-	if err := json.Unmarshal(r.answer, &v); err != nil {
+	if err := json.Unmarshal(r.Answer, &v); err != nil {
 		return fmt.Errorf("the answer: %w", err)
 	}
 	if o, ok := v.(map[string]any); ok { // annotations that are documented and not described
@@ -412,4 +463,69 @@ func short(err error) error {
 		return fmt.Errorf("/%s: %s", strings.Join(one.JSONPointer(), "/"), one.Reason)
 	}
 	return err
+}
+
+// Shape is a request without what differs from one to the next: ids, tokens, values.
+func (r *Request) Shape(template string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-6s %s", r.Method, template)
+	query := r.URL.Query()
+	sep := "?"
+	for _, name := range SortedKeys(query) {
+		v := query.Get(name)
+		switch {
+		case strings.HasSuffix(name, "token"):
+			v = "…"
+		case name == "$filter":
+			v = Quoted.ReplaceAllString(GUID.ReplaceAllString(v, "…"), "'…'")
+		case name == "$search":
+			v = "…"
+		}
+		b.WriteString(sep + name + "=" + v)
+		sep = "&"
+	}
+	for _, name := range []string{"Consistencylevel", "Prefer", "Content-Range"} {
+		for _, v := range r.Header.Values(name) {
+			if name == "Content-Range" {
+				v = "…"
+			}
+			b.WriteString("  [" + name + ": " + v + "]")
+		}
+	}
+	var v any
+	if len(r.Body) > 0 && json.Unmarshal(r.Body, &v) == nil && !strings.HasSuffix(template, "/$batch") {
+		names := map[string]bool{}
+		properties("", v, names)
+		b.WriteString("  {" + strings.Join(SortedKeys(names), " ") + "}")
+	}
+	return b.String()
+}
+
+// properties collects the names in a body.
+func properties(at string, v any, into map[string]bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			name := strings.TrimPrefix(at+"."+k, ".")
+			below := map[string]bool{}
+			if properties(name, e, below); len(below) == 0 {
+				below[name] = true
+			}
+			maps.Copy(into, below)
+		}
+	case []any:
+		for _, e := range v {
+			properties(at, e, into)
+		}
+	}
+}
+
+// SortedKeys are the keys of a map in order.
+func SortedKeys[V any, M ~map[string]V](m M) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
 }
