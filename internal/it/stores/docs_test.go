@@ -17,14 +17,20 @@ func readDoc(t *testing.T, name string) string {
 	return string(raw)
 }
 
-// The guides show programs that Example_integrate, Example_teams, Example_tickets, Example_microsoft365 and Example_teamsapp run. A
-// block that was changed in one place only is found here.
+// The guides show programs that Example_integrate, Example_teams, Example_tickets, Example_microsoft365, Example_teamsapp and
+// Example_technicians run, and TestTheGuideSetsATenantUp of entra/graphentra, which needs Microsoft's SDK. A block that was changed in
+// one place only is found here.
 func TestEveryBlockOfTheGuidesIsPartOfTheProgramThatRuns(t *testing.T) {
 	t.Parallel()
-	for guide, least := range map[string]int{"integrate": 9, "teams": 2, "tickets": 2, "microsoft365": 12, "teams-app": 20} {
+	for guide, least := range map[string]int{"integrate": 9, "teams": 2, "tickets": 2, "microsoft365": 12, "teams-app": 20, "technicians": 20} {
 		file := strings.ReplaceAll(guide, "-", "") + "_example_test.go"
 		program, err := os.ReadFile(file)
 		require.NoError(t, err)
+		if guide == "technicians" {
+			more, err := os.ReadFile(filepath.Join("..", "..", "..", "entra", "graphentra", "technicians_guide_test.go"))
+			require.NoError(t, err)
+			program = append(program, more...)
+		}
 		blocks := regexp.MustCompile("(?s)\n```go\n(.*?\n)```\n").FindAllStringSubmatch(readDoc(t, guide+".md"), -1)
 		require.GreaterOrEqual(t, len(blocks), least, "the blocks of %s.md are not found", guide)
 		for _, b := range blocks {

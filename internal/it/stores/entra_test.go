@@ -37,6 +37,10 @@ func TestEntraStoreOnSQLite(t *testing.T) {
 		t.Helper()
 		return openEntra(t, sqliteFile(t))
 	})
+	entratest.TestRevocations(t, func(t *testing.T) (first, second entra.Revocations) {
+		t.Helper()
+		return openEntra(t, sqliteFile(t))
+	})
 }
 
 func TestEntraStoreOnPostgres(t *testing.T) {
@@ -46,6 +50,10 @@ func TestEntraStoreOnPostgres(t *testing.T) {
 		return openEntra(t, postgresSchema(t))
 	})
 	entratest.TestTokens(t, func(t *testing.T) (first, second entra.TokenStore) {
+		t.Helper()
+		return openEntra(t, postgresSchema(t))
+	})
+	entratest.TestRevocations(t, func(t *testing.T) (first, second entra.Revocations) {
 		t.Helper()
 		return openEntra(t, postgresSchema(t))
 	})

@@ -94,7 +94,7 @@ func (o *office) addConsent(mux *http.ServeMux) (err error) {
 	}
 	o.consent, err = entra.NewConsent(o.links, verifier, o.ring, &entra.ConsentOptions{
 		Cloud: o.cloud, ClientID: o.appID, Secret: o.secret, BaseURL: "https://help.example/connect", HTTPClient: o.http,
-		Integrations: []entra.Integration{{Name: "contacts", Title: "Contacts and mail", Permissions: []entra.Permission{
+		Integrations: []entra.Integration{{Name: "contacts", Title: "Contacts and mail", Permissions: []entra.GraphPermission{
 			{Name: "User.Read.All"}, {Name: "ProfilePhoto.Read.All"}, {Name: "Organization.Read.All"}, {Name: "Mail.Send"},
 		}}},
 		Describe:  o.describe,
