@@ -50,9 +50,9 @@ func newConsentWorld(t testing.TB) *consentWorld {
 	require.NoError(t, err)
 	verifier, err := entra.NewVerifier(w.Cloud(), w.app.ID, &entra.VerifierOptions{Now: clock})
 	require.NoError(t, err)
-	var list []entra.Permission
+	var list []entra.GraphPermission
 	for _, name := range []string{"User.Read.All", "User-Phone.ReadWrite.All", "ProfilePhoto.Read.All", "MailboxSettings.Read", "DeviceManagementConfiguration.ReadWrite.All"} {
-		list = append(list, entra.Permission{Name: name})
+		list = append(list, entra.GraphPermission{Name: name})
 	}
 	w.consent, err = entra.NewConsent(entra.NewMemory(), verifier, ring, &entra.ConsentOptions{
 		Cloud: w.Cloud(), ClientID: w.app.ID, Secret: mspkit.Redact("the client secret"), BaseURL: base, Now: clock,
