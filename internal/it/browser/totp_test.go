@@ -150,7 +150,8 @@ func (w *setup) enrolled(b *tab) []byte {
 func (b *tab) scanQR(l look) string {
 	b.Helper()
 	var err error
-	for _, density := range []int{3, 4, 2, 5} { // pixels of the screen for each of the page; phones and good screens have 2 to 4
+	// Pixels of the screen for each of the page; phones and good screens have 2 to 4. As a phone does, it looks more than once.
+	for _, density := range []int{3, 4, 2, 5, 3, 4} {
 		picture := b.closeUp(l, density)
 		for _, hints := range []map[gozxing.DecodeHintType]any{{gozxing.DecodeHintType_TRY_HARDER: true}, {gozxing.DecodeHintType_PURE_BARCODE: true}} {
 			var bitmap *gozxing.BinaryBitmap
