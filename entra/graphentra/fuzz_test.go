@@ -14,6 +14,8 @@ func FuzzPlan(f *testing.F) {
 	f.Add([]byte(`{"version":1,"id":"11111111-2222-4333-8444-555555555555","tenant":"north","key":"signin","graph":"11111111-2222-4333-8444-555555555555",` +
 		`"made":"2026-11-27T22:00:00Z","steps":[{"kind":"application.update","op":"update","what":"x","changes":[{"field":"tags","from":["a"],"to":[{"b":1}]}]}],` +
 		`"kept":[{"what":"tag","which":"b"}],"notes":["n"]}`))
+	f.Add([]byte(`{"version":1,"id":"11111111-2222-4333-8444-555555555555","tenant":"north","key":"signin","graph":"11111111-2222-4333-8444-555555555555",` +
+		`"steps":[{"kind":"application.update","op":"update","changes":[{"field":"x","to":[{"\u007f\u202e":0}]}]}]}`))
 	f.Add([]byte(`{"version":1}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -124,7 +124,7 @@ func scalar(b json.RawMessage) string {
 			if k == "der" {
 				continue // said by the thumbprint
 			}
-			parts = append(parts, k+" "+scalar(m[k]))
+			parts = append(parts, visible(k)+" "+scalar(m[k]))
 		}
 		return strings.Join(parts, ", ")
 	default:
