@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/internal/httpx"
 )
 
@@ -23,38 +22,30 @@ const (
 	maxCode = 8 << 10
 )
 
-// exchangeRequest is what a code is exchanged with.
-type exchangeRequest struct {
-	clientID                              string
-	secret                                mspkit.Redacted[string]
-	assertion                             func(ctx context.Context, audience string) (string, error)
-	tokenURL, redirectURL, code, verifier string
-	now                                   func() time.Time
-}
-
 // exchange returns the id token for a code.
-func exchange(ctx context.Context, client *http.Client, e exchangeRequest) (string, error) {
+func (f *Flow) exchange(ctx context.Context, code string, c carried) (string, error) {
+	at := f.endpoint(c.Tenant, "token")
 	form := url.Values{
-		"grant_type": {"authorization_code"}, "client_id": {e.clientID}, "code": {e.code}, "redirect_uri": {e.redirectURL},
-		"code_verifier": {e.verifier}, "scope": {"openid profile"},
+		"grant_type": {"authorization_code"}, "client_id": {f.o.ClientID}, "code": {code}, "redirect_uri": {f.o.RedirectURL},
+		"code_verifier": {c.Verifier}, "scope": {"openid profile"},
 	}
-	if e.assertion == nil {
-		form.Set("client_secret", e.secret.Reveal())
+	if f.o.Assertion == nil {
+		form.Set("client_secret", f.o.Secret.Reveal())
 	} else {
-		assertion, err := e.assertion(ctx, e.tokenURL)
+		assertion, err := f.o.Assertion(ctx, at)
 		if err != nil {
 			return "", &TokenError{sentinel: ErrCredentials, cause: err}
 		}
 		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 		form.Set("client_assertion", assertion)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.tokenURL, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", errors.New("entra: the request for a token cannot be made")
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	resp, err := httpx.Do(client, req)
+	resp, err := httpx.Do(f.http, req)
 	if err != nil {
 		return "", TokenUnavailable(err)
 	}
@@ -64,7 +55,7 @@ func exchange(ctx context.Context, client *http.Client, e exchangeRequest) (stri
 		return "", TokenUnavailable(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", NewTokenError(resp.StatusCode, resp.Header, body, e.now())
+		return "", NewTokenError(resp.StatusCode, resp.Header, body, f.o.Now())
 	}
 	return idToken(body)
 }

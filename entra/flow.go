@@ -168,9 +168,9 @@ func (f *Flow) Begin(w http.ResponseWriter, a Ask) (location string, err error) 
 	if len(a.Data) > maxFlowData {
 		return "", fmt.Errorf("entra: flow: Data of %d bytes is more than %d: %w", len(a.Data), maxFlowData, mspkit.ErrInvalid)
 	}
-	at := "organizations"
-	if a.Tenant != "" {
-		if at, err = CanonicalID(a.Tenant); err != nil {
+	tenant := a.Tenant
+	if tenant != "" {
+		if tenant, err = CanonicalID(tenant); err != nil {
 			return "", err
 		}
 	}
@@ -179,10 +179,7 @@ func (f *Flow) Begin(w http.ResponseWriter, a Ask) (location string, err error) 
 		return "", err
 	}
 	c := carried{
-		Kind: a.Kind, Data: a.Data, Tenant: a.Tenant, Fresh: a.Fresh, ACR: a.ACR, Nonce: newState(), Verifier: oauth2.GenerateVerifier(),
-	}
-	if a.Tenant != "" {
-		c.Tenant = at
+		Kind: a.Kind, Data: a.Data, Tenant: tenant, Fresh: a.Fresh, ACR: a.ACR, Nonce: newState(), Verifier: oauth2.GenerateVerifier(),
 	}
 	state, err := f.carry(w, c)
 	if err != nil {
@@ -207,7 +204,15 @@ func (f *Flow) Begin(w http.ResponseWriter, a Ask) (location string, err error) 
 	if claims != "" {
 		q.Set("claims", claims)
 	}
-	return f.o.Cloud.Login + "/" + at + "/oauth2/v2.0/authorize?" + q.Encode(), nil
+	return f.endpoint(tenant, "authorize") + "?" + q.Encode(), nil
+}
+
+// endpoint is one of Entra's for the people of a tenant or, where that is empty, of any organisation.
+func (f *Flow) endpoint(tenant, verb string) string {
+	if tenant == "" {
+		tenant = "organizations"
+	}
+	return f.o.Cloud.Login + "/" + tenant + "/oauth2/v2.0/" + verb
 }
 
 // newState returns what Microsoft gives back with its answer, or in the token.
@@ -375,18 +380,6 @@ func (f *Flow) setCookie(w http.ResponseWriter, state, value string, age time.Du
 	}
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever there is TLS
 		Name: f.cookieName(state), Value: value, Path: "/", MaxAge: seconds, Secure: f.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
-}
-
-// exchange returns the id token for a code.
-func (f *Flow) exchange(ctx context.Context, code string, c carried) (string, error) {
-	at := "organizations"
-	if c.Tenant != "" {
-		at = c.Tenant
-	}
-	return exchange(ctx, f.http, exchangeRequest{
-		clientID: f.o.ClientID, secret: f.o.Secret, assertion: f.o.Assertion, tokenURL: f.o.Cloud.Login + "/" + at + "/oauth2/v2.0/token",
-		redirectURL: f.o.RedirectURL, code: code, verifier: c.Verifier, now: f.o.Now,
 	})
 }
 
