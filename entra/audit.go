@@ -25,6 +25,9 @@ const (
 	EventFactorRemoved  EventKind = "factor-removed"
 	EventFactorUsed     EventKind = "factor-used"
 	EventFactorRefused  EventKind = "factor-refused"
+	// EventProvisioned and EventProvisionRefused are of package graphentra: a step that was done in a tenant, and one that was refused.
+	EventProvisioned      EventKind = "provisioned"
+	EventProvisionRefused EventKind = "provision-refused"
 )
 
 // Event is something for the audit of who did what. It holds no token, code, secret or address.

@@ -89,11 +89,14 @@ func (c *Client) Apply(ctx context.Context, p *Plan, o *ApplyOptions) (*Result, 
 	}
 	t, err := c.open(ctx, p.Tenant, p.Key, p.AppID, p.ID)
 	if err != nil {
+		c.audit(ctx, p.Tenant, "apply", err)
 		return res, err
 	}
 	t.keep, t.result = o.Keep, res
 	if err := t.sameTenant(ctx, p.Graph); err != nil {
-		return res, t.failed("apply", nil, err)
+		err = t.failed("apply", nil, err)
+		c.audit(ctx, p.Tenant, "apply", err)
+		return res, err
 	}
 	tell := func(g Progress) {
 		if o.Progress != nil {
@@ -107,6 +110,7 @@ func (c *Client) Apply(ctx context.Context, p *Plan, o *ApplyOptions) (*Result, 
 		if err != nil {
 			err = t.failed("apply", s, err)
 			c.opts.Logger.WarnContext(ctx, "provisioning step failed", slog.String("tenant", string(p.Tenant)), slog.String("step", string(s.Kind)), slog.String("error", err.Error()))
+			c.audit(ctx, p.Tenant, string(s.Kind), err)
 			tell(Progress{i + 1, len(p.Steps), *s, Failed, err})
 			rest := *p
 			rest.Steps = p.Steps[i:]
@@ -114,6 +118,7 @@ func (c *Client) Apply(ctx context.Context, p *Plan, o *ApplyOptions) (*Result, 
 			return res, err
 		}
 		c.opts.Logger.InfoContext(ctx, "provisioning step", slog.String("tenant", string(p.Tenant)), slog.String("step", string(s.Kind)), slog.String("outcome", string(outcome)))
+		c.audit(ctx, p.Tenant, string(s.Kind), nil)
 		res.Steps, res.Outcomes = append(res.Steps, *s), append(res.Outcomes, outcome)
 		tell(Progress{i + 1, len(p.Steps), *s, outcome, nil})
 	}

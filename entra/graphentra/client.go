@@ -47,6 +47,10 @@ type Options struct {
 	// Holds says whether the host has the value of a client secret, by the id of its key. nil believes that it has. With it a secret
 	// that Entra has and the host does not, because a run ended between making and keeping it, is replaced.
 	Holds func(ctx context.Context, tenant mspkit.TenantID, keyID string) (bool, error)
+	// Auditor gets an [entra.EventProvisioned] for each step that was done and for each change of what is enforced, and an
+	// [entra.EventProvisionRefused] for what was refused. Their Owner is the host's name of the tenant, By who is signed in in the
+	// context, and Reason says what was tried and which of the errors of this package it met. Nil is nobody.
+	Auditor entra.Auditor
 	// Logger gets a line per step; nil discards.
 	Logger *slog.Logger
 	// Now is the clock; nil is time.Now.
@@ -116,6 +120,26 @@ func New(creds Credentials, o *Options) (*Client, error) {
 }
 
 func (c *Client) now() time.Time { return c.opts.Now() }
+
+// audit tells of something that was done in a tenant, or refused where err is set.
+func (c *Client) audit(ctx context.Context, id mspkit.TenantID, what string, err error) {
+	if c.opts.Auditor == nil {
+		return
+	}
+	ev := entra.Event{At: c.now(), Kind: entra.EventProvisioned, Owner: string(id), Reason: what}
+	if u := entra.UserOf(ctx); u != nil {
+		ev.By, ev.Session = u.ID, u.Session
+	}
+	if err != nil {
+		ev.Kind = entra.EventProvisionRefused
+		if e, ok := errors.AsType[*Error](err); ok && e.Err != nil {
+			ev.Reason += ": " + e.Err.Error()
+		}
+	}
+	if err := c.opts.Auditor.Audit(context.WithoutCancel(ctx), ev); err != nil {
+		c.opts.Logger.ErrorContext(ctx, "provisioning: an event could not be audited", slog.String("kind", string(ev.Kind)), slog.Any("error", err))
+	}
+}
 
 type tenantKey struct{}
 

@@ -54,14 +54,17 @@ func (c *Client) Enforce(ctx context.Context, id mspkit.TenantID, d Desired, tok
 	}
 	t, err := c.openConditional(ctx, id, &d)
 	if err != nil {
+		c.audit(ctx, id, "enforce", err)
 		return nil, err
 	}
 	i, err := t.enforce(ctx, &d, token, o)
 	if err != nil {
 		err = t.failed("enforce", nil, err)
+		c.audit(ctx, id, "enforce", err)
 		c.opts.Logger.WarnContext(ctx, "conditional access not enforced", slog.String("tenant", string(id)), slog.String("error", err.Error()))
 		return i, err
 	}
+	c.audit(ctx, id, "enforce", nil)
 	c.opts.Logger.InfoContext(ctx, "conditional access enforced", slog.String("tenant", string(id)))
 	return i, nil
 }
@@ -166,6 +169,7 @@ func (t *tenant) callers(ctx context.Context, named string) ([]string, error) {
 func (c *Client) Relax(ctx context.Context, id mspkit.TenantID, d Desired) error {
 	t, err := c.openConditional(ctx, id, &d)
 	if err != nil {
+		c.audit(ctx, id, "relax", err)
 		return err
 	}
 	p, err := t.ownConditional(ctx, &d)
@@ -173,8 +177,11 @@ func (c *Client) Relax(ctx context.Context, id mspkit.TenantID, d Desired) error
 		err = t.switchPolicy(ctx, &d, p, models.ENABLEDFORREPORTINGBUTNOTENFORCED_CONDITIONALACCESSPOLICYSTATE)
 	}
 	if err != nil {
-		return t.failed("relax", nil, err)
+		err = t.failed("relax", nil, err)
+		c.audit(ctx, id, "relax", err)
+		return err
 	}
+	c.audit(ctx, id, "relax", nil)
 	c.opts.Logger.InfoContext(ctx, "conditional access relaxed", slog.String("tenant", string(id)))
 	return nil
 }

@@ -16,6 +16,14 @@ func (c *Client) Plan(ctx context.Context, id mspkit.TenantID, d Desired) (*Plan
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
+	p, err := c.plan(ctx, id, &d)
+	if err != nil {
+		c.audit(ctx, id, "plan", err)
+	}
+	return p, err
+}
+
+func (c *Client) plan(ctx context.Context, id mspkit.TenantID, d *Desired) (*Plan, error) {
 	p := &Plan{ID: newPlanID(), Tenant: id, Key: d.Key, AppID: d.AppID, Made: c.now().UTC()}
 	t, err := c.open(ctx, id, d.Key, d.AppID, p.ID)
 	if err != nil {
@@ -29,7 +37,7 @@ func (c *Client) Plan(ctx context.Context, id mspkit.TenantID, d Desired) (*Plan
 	p.Graph = graph.id
 	b := &builder{p}
 	for _, part := range parts() {
-		if err := part.plan(ctx, t, &d, b); err != nil {
+		if err := part.plan(ctx, t, d, b); err != nil {
 			return nil, t.failed("plan", nil, err)
 		}
 	}
