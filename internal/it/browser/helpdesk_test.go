@@ -90,23 +90,29 @@ func (b *tab) signOut() {
 	b.until("the end of the sign-out", `location.pathname === "/auth/signedout"`)
 }
 
-// until waits for something that the page does by itself.
+// until waits for something that the page does by itself. The page may be replaced by another meanwhile, which ends what
+// runs in it.
 func (b *tab) until(what, expression string) {
 	b.Helper()
 	deadline := time.Now().Add(30 * time.Second)
-	for !eval[bool](b, "!!("+expression+")") {
+	for {
+		ok, err := runEval[bool](b, "!!("+expression+")")
+		if err == nil && ok {
+			return
+		}
 		if time.Now().After(deadline) {
+			require.NoError(b, err, "waited for %s", what)
 			require.FailNow(b, "waited for "+what, "the page says: %s", eval[string](b, "document.body.innerText"))
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// press clicks the first button of a part of the page whose text begins so.
+// press clicks the first button of a part of the page whose text begins so, once it is there: found and clicked in one, as
+// the page may draw its buttons anew in between.
 func (b *tab) press(part, text string) {
 	b.Helper()
-	b.until(text, `[...document.querySelectorAll("`+part+` button")].some((e) => e.innerText.trim().startsWith("`+text+`"))`)
-	eval[bool](b, `[...document.querySelectorAll("`+part+` button")].find((e) => e.innerText.trim().startsWith("`+text+`")).click(), true`)
+	b.until(text, `((e) => e && (e.click(), true))([...document.querySelectorAll("`+part+` button")].find((e) => e.innerText.trim().startsWith("`+text+`")))`)
 }
 
 // The newcomer's way through the example: Verify, read the number, type it into the card that is drawn on the phone.
