@@ -20,6 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// patience is how long a page may take for what it does by itself: this is no test of speed, and the machine may be busy.
+const patience = 2 * time.Minute
+
 // browser is the one Chromium that all tests share; each test has a tab and a profile of its own.
 var browser struct {
 	once sync.Once
@@ -94,7 +97,7 @@ func newTab(t testing.TB) *tab {
 	ctx, cancel := chromedp.NewContext(browser.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.listen))
 	require.NoError(t, chromedp.Do(ctx), "open a tab")
 	var cancelTimeout context.CancelFunc
-	b.ctx, cancelTimeout = context.WithTimeout(ctx, 3*time.Minute)
+	b.ctx, cancelTimeout = context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(func() { cancelTimeout(); cancel() })
 	call(b, log.Enable, cdp.Empty{})
 	call(b, network.Enable, network.EnableParams{})

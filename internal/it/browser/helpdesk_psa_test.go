@@ -206,7 +206,7 @@ func TestTheCompactViewWorksInTheFrameOfATicketSystemOnly(t *testing.T) {
 			f = list[0]
 		}
 		return f != nil
-	}, 30*time.Second, 100*time.Millisecond, "the frame")
+	}, patience, 100*time.Millisecond, "the frame")
 	f.until("the view", `document.querySelector("#verify")`)
 	require.Equal(t, base+"/pod/", eval[string](f, "location.href"), "the launch is gone from the address")
 	require.Contains(t, eval[string](f, "document.body.innerText"), "Ticket 4711 · Jane Doe")
@@ -238,7 +238,7 @@ func TestTheCompactViewWorksInTheFrameOfATicketSystemOnly(t *testing.T) {
 	b.leave()
 
 	other.open(foreign.URL + "/?frame=" + url.QueryEscape(launch("Jane Doe")))
-	require.Eventually(t, func() bool { return other.hears("frame-ancestors") }, 30*time.Second, 50*time.Millisecond, "the browser refuses the frame")
+	require.Eventually(t, func() bool { return other.hears("frame-ancestors") }, patience, 50*time.Millisecond, "the browser refuses the frame")
 	require.False(t, slices.ContainsFunc(other.frames(base), showsTheDesk), "nothing of it is shown")
 	other.leave()
 }

@@ -94,7 +94,7 @@ func (b *tab) signOut() {
 // runs in it.
 func (b *tab) until(what, expression string) {
 	b.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		ok, err := runEval[bool](b, "!!("+expression+")")
 		if err == nil && ok {

@@ -66,7 +66,7 @@ func (a *relying) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *relying) hears(t testing.TB, want ...string) {
 	t.Helper()
 	var got []string
-	for deadline := time.Now().Add(30 * time.Second); len(got) < len(want) && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); len(got) < len(want) && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		a.mu.Lock()
 		got = append(got, a.notes...)
 		a.notes = nil

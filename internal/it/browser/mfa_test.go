@@ -138,7 +138,7 @@ func (b *tab) clicked(selector, heading string) {
 // reached waits for a page, whatever its way there.
 func (b *tab) reached(heading string) {
 	b.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		h, err := runEval[string](b, `document.readyState === "complete" && document.querySelector("h1") ? document.querySelector("h1").innerText : ""`)
 		if err == nil && h == heading {

@@ -86,7 +86,7 @@ func (b *tab) reopen(url string) {
 func (b *tab) settle() string {
 	b.Helper()
 	last := ""
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		ok, err := runEval[bool](b, settled)
 		if err != nil || !ok { // the page went away while we waited

@@ -252,7 +252,7 @@ func onDisk(t testing.TB, files ...file) []string {
 func (b *tab) view(name string) {
 	b.Helper()
 	last := ""
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
 		v, err := runEval[string](b, `(document.querySelector("#app") || {dataset: {}}).dataset.view || ""`)
 		if err == nil && v == name {
 			return
@@ -313,7 +313,7 @@ func (b *tab) downloads() string {
 func (b *tab) saved(dir, name string, size int) string {
 	b.Helper()
 	path := filepath.Join(dir, name)
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		content, err := os.ReadFile(path)
 		if err == nil && len(content) == size {
