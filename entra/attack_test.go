@@ -270,6 +270,7 @@ var attacks = []attack{
 		"_claim_names": map[string]any{"groups": "src1"}, "_claim_sources": map[string]any{"src1": map[string]any{"endpoint": "https://graph.windows.net/x"}},
 	}, nil)},
 	{name: "group overage by hasgroups", reason: entra.ReasonGroups, who: anna, set: func(h *host) { h.options.Groups = true }, do: withToken(map[string]any{"hasgroups": true}, nil)},
+	{name: "groups that are no list", reason: entra.ReasonGroups, who: anna, set: func(h *host) { h.options.Groups = true }, do: withToken(map[string]any{"groups": "src1"}, nil)},
 	{name: "nobody's account", reason: entra.ReasonAccount, who: anna, set: func(h *host) { h.gone[h.anna.ObjectID] = true }, do: withToken(nil, nil)},
 	{name: "refused by the host with a reason of its own", reason: "on-holiday", who: anna, set: func(h *host) {
 		h.options.Resolve = func(context.Context, entra.Identity) (*entra.User, error) {

@@ -139,6 +139,9 @@ func TestAStepUpIsRefused(t *testing.T) {
 		"with a sign-in of yesterday": {entra.ReasonFresh, otto, func(a *attempt) page {
 			return a.token(a.otto, map[string]any{"auth_time": a.now().Add(-24 * time.Hour).Unix()}, nil).finish()
 		}},
+		"with a sign-in of more than five minutes ago": {entra.ReasonFresh, otto, func(a *attempt) page {
+			return a.token(a.otto, map[string]any{"auth_time": a.now().Add(-5*time.Minute - time.Second).Unix()}, nil).finish()
+		}},
 		"without auth_time": {entra.ReasonFresh, otto, func(a *attempt) page { return a.token(a.otto, map[string]any{"auth_time": nil}, nil).finish() }},
 		"after the session has ended": {entra.ReasonSession, nil, func(a *attempt) page {
 			require.NoError(a.t, a.sso.EndSessions(a.t.Context(), a.contoso.ID, a.otto.ObjectID))

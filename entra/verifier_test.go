@@ -2,6 +2,7 @@ package entra_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -218,6 +219,27 @@ func TestClaimsOfAnotherSpellingSayNothing(t *testing.T) {
 		if err == nil { // or refused
 			require.Equal(t, want, got)
 		}
+	}
+}
+
+// Whose claim counts that stands there twice is up to the reader, and what follows an object nobody has read.
+func TestClaimsAreOneObjectThatSaysEverythingOnce(t *testing.T) {
+	t.Parallel()
+	g := newRig(t)
+	good, err := json.Marshal(g.claims("n"))
+	require.NoError(t, err)
+	_, err = entra.JudgeClaims(g.verifier, good, "n")
+	require.NoError(t, err)
+	for name, first := range map[string]string{
+		"another nonce": `"nonce":"m"`, "another person": `"oid":"cccccccc-2222-3333-4444-555555555555"`, "another role": `"roles":["Technician"]`,
+		"the same": `"ver":"2.0"`, "spelled otherwise": `"\u006fid":"x"`, "nothing of ours": `"x":1,"x":2`,
+	} {
+		_, err := entra.JudgeClaims(g.verifier, []byte("{"+first+","+string(good[1:])), "n")
+		require.Equal(t, entra.ReasonMalformed, entra.ReasonOf(err), name)
+	}
+	for _, more := range []string{"{}", "null", "x", ","} {
+		_, err := entra.JudgeClaims(g.verifier, []byte(string(good)+more), "n")
+		require.Equal(t, entra.ReasonMalformed, entra.ReasonOf(err), more)
 	}
 }
 
