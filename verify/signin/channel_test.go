@@ -107,6 +107,7 @@ func TestDeliverRefusesWhatProvesNothing(t *testing.T) {
 	}{
 		"a code":              {change: func(d *verify.Delivery) { d.Method = verify.MethodCode }, reason: "by number match only", permanent: true},
 		"a technician":        {change: func(d *verify.Delivery) { d.Kind, d.Method = verify.KindTechnician, verify.MethodWord }, reason: "by number match only", permanent: true},
+		"a colleague":         {change: func(d *verify.Delivery) { d.Kind = verify.KindTechnician }, reason: "by number match only", permanent: true},
 		"no person":           {change: func(d *verify.Delivery) { d.To = "dana@contoso.example" }, reason: "no person in Microsoft Entra", permanent: true},
 		"another client's":    {tenants: always(oid, nil), reason: "of another organisation", permanent: true},
 		"no organisation":     {tenants: always("", nil), reason: "no organisation in Microsoft 365", permanent: true},

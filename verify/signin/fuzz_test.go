@@ -28,6 +28,7 @@ func FuzzLink(f *testing.F) {
 	f.Add("", "")
 	f.Add("AAAA", text[:35])
 	f.Add(strings.Repeat("A", 512), "\x01\x63"+strings.Repeat("\x00", 32)+"\x03abc")
+	f.Add("", "\x01\x64"+text[2:]) // a context that there is not
 	f.Fuzz(func(t *testing.T, tok, text string) {
 		if _, _, _, err := signin.Decode(links, tok); err == nil && tok != good {
 			t.Fatal("a link that nobody made opens")

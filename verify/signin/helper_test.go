@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ type world struct {
 	dana, otto        *entratest.User // of Contoso; Dana is the contact
 	mallory           *entratest.User // of Fabrikam
 	ring              *mspkit.KeyRing
-	store             *memstore.Store
+	store             *countingStore
 	mail              *verifytest.Channel
 	base, site        string
 	acr               string // of Contoso
@@ -97,7 +98,7 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 func newWorld(t testing.TB, change ...func(*world)) *world {
 	t.Helper()
 	w := &world{
-		t: t, store: memstore.New(), clock: time.Unix(1_800_000_000, 0), mail: &verifytest.Channel{Level: verify.AssuranceEmail}, acr: "c7",
+		t: t, store: &countingStore{Store: memstore.New()}, clock: time.Unix(1_800_000_000, 0), mail: &verifytest.Channel{Level: verify.AssuranceEmail}, acr: "c7",
 		settings: verify.Settings{
 			Brand:  mspkit.Brand{Name: "Northwind IT", Phone: "+1 5550 0100"},
 			Limits: verify.Limits{Cooldown: -1, PerDestination: -1, PerSubject: -1, TTL: 8 * time.Minute},
@@ -135,6 +136,17 @@ func newWorld(t testing.TB, change ...func(*world)) *world {
 	w.instance, w.second = w.start(), w.start()
 	w.serve(w.instance)
 	return w
+}
+
+// countingStore counts how often a challenge is asked for.
+type countingStore struct {
+	*memstore.Store
+	gets atomic.Int64
+}
+
+func (s *countingStore) Get(ctx context.Context, ref verify.Ref) (verify.Record, verify.SubjectState, error) {
+	s.gets.Add(1)
+	return s.Store.Get(ctx, ref)
 }
 
 func (w *world) tenants(_ context.Context, t mspkit.TenantID) (string, error) {

@@ -109,7 +109,9 @@ func TestLinksThatLeadNowhereGetTheSameBytes(t *testing.T) {
 	_, link := w.begin("signin")
 	tok := link[strings.LastIndex(link, "/")+1:]
 	at := func(tok, path string, method string) string {
+		before := w.store.gets.Load()
 		b := w.browser().stays().do(method, w.base+"/signin/s/"+tok+path, url.Values{})
+		require.Equal(t, before+1, w.store.gets.Load(), "the store is asked once, also where the link says at once that it is none")
 		return fmt.Sprint(b.status, b.text)
 	}
 	paths := []string{"", "/not-me", "/number", "/deny"}
