@@ -24,6 +24,8 @@ type shelf struct {
 	revs map[string]int64
 	// stuck makes every swap meet another one.
 	stuck bool
+	// fail is what every swap fails with.
+	fail  error
 	swaps int
 }
 
@@ -39,6 +41,9 @@ func (s *shelf) swap(_ context.Context, record []byte, rev int64, _ time.Time, p
 	defer s.mu.Unlock()
 	s.swaps++
 	k := strings.Join(place, "/")
+	if s.fail != nil {
+		return s.fail
+	}
 	if s.stuck || s.revs[k] != rev {
 		return errConflict
 	}
@@ -83,7 +88,11 @@ func TestWhatIsNotDecidedIsNotStored(t *testing.T) {
 	require.ErrorIs(t, cell.Change(t.Context(), time.Now(), func(*counter) (bool, error) { return true, refused }, "a"), refused)
 	require.NoError(t, cell.Change(t.Context(), time.Now(), func(*counter) (bool, error) { return false, nil }, "a"))
 	require.Zero(t, s.swaps)
-	s.stuck = true
+	away := errors.New("the database is away")
+	s.fail = away
+	require.ErrorIs(t, cell.Change(t.Context(), time.Now(), add, "a"), away)
+	require.Equal(t, 1, s.swaps, "that is not tried again")
+	s.swaps, s.fail, s.stuck = 0, nil, true
 	require.ErrorIs(t, cell.Change(t.Context(), time.Now(), add, "a"), errConflict)
 	require.Equal(t, sealed.MaxConflicts, s.swaps)
 }
