@@ -211,6 +211,11 @@ var attacks = []attack{
 	{name: "no state", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.param("state", "") })},
 	{name: "two states", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.answer.RawQuery += "&state=x" })},
 	{name: "two codes", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.answer.RawQuery += "&code=x" })},
+	{name: "two issuers", reason: entra.ReasonState, do: withAnswer(func(a *attempt) {
+		a.param("iss", a.issuer(a.contoso.ID))
+		a.answer.RawQuery += "&iss=x"
+	})},
+	{name: "two errors", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.answer.RawQuery += "&error=access_denied&error=x" })},
 	{name: "no code", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.param("code", "") })},
 	{name: "a sign-in that took too long", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.pass(15 * time.Minute) })},
 	{name: "the code of another person's sign-in", reason: entra.ReasonEntra, do: withAnswer(func(a *attempt) {

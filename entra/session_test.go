@@ -224,6 +224,22 @@ func TestAHostKeepsSessionsOfItsOwn(t *testing.T) {
 	require.Nil(t, b.who(h))
 }
 
+// A host that keeps the sessions of several owners in one place must not be able to mix them up.
+func TestASessionOfAnotherOwnerIsNobodysHere(t *testing.T) {
+	t.Parallel()
+	own := &hostSessions{byCookie: map[string]entra.Session{}}
+	h := newHost(t, func(h *host) { h.options.Sessions = own }).serve(t)
+	b, _ := h.signIn(t, h.otto, "")
+	require.NotNil(t, b.who(h))
+	h.audit.take()
+	for id, s := range own.byCookie {
+		s.Owner = "south"
+		own.byCookie[id] = s
+	}
+	require.Nil(t, b.who(h))
+	require.Equal(t, []entra.Event{{At: h.now(), Kind: entra.EventSignInRefused, Owner: "north", Reason: string(entra.ReasonCookie)}}, h.audit.take())
+}
+
 // away is a store that does not answer.
 type awayStore struct{ entra.Revocations }
 

@@ -1,6 +1,7 @@
 package entra_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -268,6 +269,41 @@ func TestALogoutTokenIsUsedOnceAndEndsWhatBeganBefore(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Equal(t, "replay", reason)
 	require.Equal(t, string(entra.ReasonReplay), h.audit.take()[0].Reason)
+}
+
+func TestWhoSignsInAgainAfterALogoutStays(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil).serve(t)
+	b := h.withSID(t, h.otto, sidOfOtto)
+	claims := h.logoutClaims()
+	delete(claims, "sid")
+	claims["sub"] = h.IDClaims(h.otto, h.app.ID, "")["sub"]
+	status, _ := h.backChannel(t, url.Values{"logout_token": {h.Sign(claims, &entratest.SignOptions{Type: "logout+jwt"})}})
+	require.Equal(t, http.StatusOK, status)
+	require.Nil(t, b.who(h))
+	h.pass(time.Second)
+	require.NotNil(t, h.withSID(t, h.otto, "another").who(h))
+}
+
+// late is what an instance sees that asks just before another one has used up the same logout token.
+type late struct{ entra.Revocations }
+
+func (l late) Revoked(ctx context.Context, owner string, marks []string, since time.Time) (bool, error) {
+	if strings.HasPrefix(marks[0], "j:") {
+		return false, nil
+	}
+	return l.Revocations.Revoked(ctx, owner, marks, since)
+}
+
+func TestOfTwoWhoGetTheSameLogoutTokenOneCounts(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(h *host) { h.options.Revocations = late{entra.NewMemory()} }).serve(t)
+	form := url.Values{"logout_token": {h.Sign(h.logoutClaims(), &entratest.SignOptions{Type: "logout+jwt"})}}
+	status, _ := h.backChannel(t, form)
+	require.Equal(t, http.StatusOK, status)
+	status, reason := h.backChannel(t, form)
+	require.Equal(t, []any{http.StatusBadRequest, string(entra.ReasonReplay)}, []any{status, reason})
+	require.Equal(t, []entra.EventKind{entra.EventSignedOut, entra.EventSignInRefused}, kinds(h.audit.take()))
 }
 
 func TestALogoutThatCannotBeNotedIsTriedAgain(t *testing.T) {

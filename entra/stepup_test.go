@@ -61,6 +61,17 @@ func TestWhatIsDangerousNeedsAFreshSignIn(t *testing.T) {
 	require.Equal(t, "/auth/stepup", b.get(h.origin+"/danger/1", nil).at.Path)
 }
 
+// A sign-in of the future is none of just now: the clock was put back, or is another instance's and wrong.
+func TestASignInOfTheFutureIsNotFresh(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil).serve(t)
+	b, _ := h.signIn(t, h.otto, "")
+	h.pass(-5 * time.Minute)
+	require.Equal(t, "/danger/1", b.get(h.origin+"/danger/1", nil).at.Path, "clocks may be five minutes apart")
+	h.pass(-time.Second)
+	require.Equal(t, "/auth/stepup", b.get(h.origin+"/danger/1", nil).at.Path)
+}
+
 func TestAnActionIsRepeatedByThePerson(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, nil).serve(t)
