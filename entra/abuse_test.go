@@ -246,10 +246,20 @@ func TestWhoIsSignedInNextDoorIsNotSignedInHere(t *testing.T) {
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the tickets of south")) })
 	h.mux.Handle("/south/", h.sso.Load(south.sso.Require(entra.PermissionFeatures, page)))
 	h.mux.Handle("/north/", h.sso.Load(h.sso.Require(entra.PermissionFeatures, page)))
+	h.mux.Handle("/both/", h.sso.Load(south.sso.Load(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, entra.UserOf(r.Context()) == nil)
+	}))))
+	h.mux.Handle("/factor/", h.sso.Load(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, south.sso.NoteFactor(w, r))
+	})))
 	h.serve(t)
 	b, _ := h.signIn(t, h.anna, "")
 	require.Equal(t, http.StatusOK, b.open(h.origin+"/north/").status)
 	p := b.open(h.origin + "/south/")
 	require.Equal(t, http.StatusUnauthorized, p.status)
 	require.NotContains(t, p.body, "tickets")
+	require.Equal(t, "true", b.open(h.origin+"/both/").body, "who was found last counts, also where that is nobody")
+	p = b.open(h.origin + "/factor/")
+	require.Equal(t, entra.ErrNoSession.Error(), p.body)
+	require.Empty(t, p.header.Get("Set-Cookie"))
 }

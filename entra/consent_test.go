@@ -543,19 +543,25 @@ func TestALinkCannotBeMovedInTheDatabase(t *testing.T) {
 	s := newSite(t, func(s *site) { s.store = moved })
 	link := s.link(t, "contoso", "north")
 	require.Equal(t, http.StatusOK, newBrowser(t).open(link).status)
-	moved.on.Store(true)
-	require.Equal(t, http.StatusNotFound, newBrowser(t).open(link).status)
+	for _, move := range []func(*entra.LinkState){
+		func(s *entra.LinkState) { s.Owner = "mallory" },
+		func(s *entra.LinkState) { s.Tenant = "fabrikam" },
+		func(s *entra.LinkState) { s.Integration = "mail" },
+	} {
+		moved.move.Store(&move)
+		require.Equal(t, http.StatusNotFound, newBrowser(t).open(link).status)
+	}
 }
 
 type movingStore struct {
 	entra.ConnectionStore
-	on atomic.Bool
+	move atomic.Pointer[func(*entra.LinkState)]
 }
 
 func (m *movingStore) State(ctx context.Context, hash []byte, now time.Time) (entra.LinkState, error) {
 	s, err := m.ConnectionStore.State(ctx, hash, now)
-	if m.on.Load() {
-		s.Owner = "mallory"
+	if move := m.move.Load(); move != nil {
+		(*move)(&s)
 	}
 	return s, err
 }

@@ -59,7 +59,7 @@
 // [net/http.CrossOriginProtection]; the pages here have it.
 //
 // Entra ends sessions by the front channel, a GET in a frame that carries no cookie of ours and that nobody has signed: it can end the
-// one session whose sid it knows. Anybody may send one with a sid that they made up, so beyond 20 in a second none is heard, and the
+// one session whose sid it knows. Anybody may send one with a sid that they made up, so after a burst of 500 no more than 20 in a second are heard, and the
 // lifetime of sessions has the last word. A logout token of the back channel is signed, and counts once. A step-up proves what it says: the
 // answer has the authentication context or a fresh auth_time, and is of the person and the session that asked.
 //

@@ -16,6 +16,7 @@ func TestPermissionTable(t *testing.T) {
 		require.Equal(t, technician[perm], p.Allows(RoleTechnician, UIFull, perm), perm)
 		require.Equal(t, pod[perm], p.Allows(RoleAdmin, UIPod, perm), perm)
 		require.Equal(t, pod[perm], p.Allows(RoleTechnician, UIPod, perm), perm)
+		require.Equal(t, pod[perm], p.Allows(RoleAdmin, UI(7), perm), "what nobody knows is not the full interface")
 		require.False(t, p.Allows(RoleNone, UIFull, perm), perm)
 		require.False(t, p.Allows(Role(9), UIFull, perm), perm)
 		require.False(t, Policy{}.Allows(RoleAdmin, UIFull, perm), "the zero value allows nothing")

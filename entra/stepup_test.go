@@ -61,6 +61,19 @@ func TestWhatIsDangerousNeedsAFreshSignIn(t *testing.T) {
 	require.Equal(t, "/auth/stepup", b.get(h.origin+"/danger/1", nil).at.Path)
 }
 
+// Nobody would come back in no time, and be sent away again for ever.
+func TestFreshIsAMinuteAtLeast(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	h.mux.Handle("/now/", h.sso.Load(h.sso.RequireFresh(entra.PermissionFeatures, 0, http.NotFoundHandler())))
+	h.serve(t)
+	b, _ := h.signIn(t, h.otto, "")
+	h.pass(time.Minute)
+	require.Equal(t, "/now/", b.get(h.origin+"/now/", nil).at.Path)
+	h.pass(time.Second)
+	require.Equal(t, "/auth/stepup", b.get(h.origin+"/now/", nil).at.Path)
+}
+
 // A sign-in of the future is none of just now: the clock was put back, or is another instance's and wrong.
 func TestASignInOfTheFutureIsNotFresh(t *testing.T) {
 	t.Parallel()
