@@ -118,6 +118,25 @@ func TestWhatMicrosoftSaysAboutTheTenantIsIgnored(t *testing.T) {
 	require.Equal(t, s.contoso.ID, list[0].EntraID)
 }
 
+// What is no error is no consent either.
+func TestAnAnswerThatSaysNothingIsNoConsent(t *testing.T) {
+	t.Parallel()
+	for _, said := range []string{"", "False", "yes"} {
+		s := newSite(t, nil)
+		s.SignIn(s.anna)
+		b := newBrowser(t)
+		answer, err := url.Parse(b.press(s.link(t, "contoso", "north"), s.callback(1)).last())
+		require.NoError(t, err)
+		q := answer.Query()
+		q.Set("admin_consent", said)
+		answer.RawQuery = q.Encode()
+		p := b.open(answer.String())
+		require.Equal(t, http.StatusForbidden, p.status, said)
+		require.Contains(t, p.text(), "The permissions were not accepted", said)
+		require.Empty(t, s.connections(t))
+	}
+}
+
 // An attacker skips Microsoft's consent page and says that an administrator has consented. Contoso has, long ago, to another
 // owner.
 func TestAMemberCannotConnectTheirEmployersTenant(t *testing.T) {
@@ -576,6 +595,30 @@ func TestALinkIsGivenBackWhereTheStoreFails(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, newBrowser(t).press(link, nil).status)
 	failing.on.Store(false)
 	require.Equal(t, http.StatusOK, newBrowser(t).press(link, nil).status)
+}
+
+// What the host has allowed is done, also where nobody waits for the page any more.
+func TestWhoHangsUpAtTheEndIsConnected(t *testing.T) {
+	t.Parallel()
+	ctx, hangUp := context.WithCancel(t.Context())
+	s := newSite(t, func(s *site) {
+		s.options.Authorize = func(context.Context, entra.Identity, entra.Connection) error {
+			hangUp()
+			return nil
+		}
+	})
+	s.SignIn(s.anna)
+	b := newBrowser(t)
+	p := b.press(s.link(t, "contoso", "north"), s.callback(2))
+	pages, err := s.consent.Handler("/connect")
+	require.NoError(t, err)
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, p.last(), http.NoBody)
+	for _, c := range b.http.Jar.Cookies(p.at) {
+		r.AddCookie(c)
+	}
+	pages.ServeHTTP(httptest.NewRecorder(), r)
+	require.ErrorIs(t, ctx.Err(), context.Canceled)
+	require.Len(t, s.connections(t), 1)
 }
 
 type failingStore struct {

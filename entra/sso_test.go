@@ -159,6 +159,18 @@ func TestTheHostShowsItsOwnPageToWhoMayNot(t *testing.T) {
 	require.Equal(t, "ask your admin, Otto", b.get(h.origin+"/settings/x", nil).body)
 }
 
+// Who a person is for the host is the host's: it may keep it, and give the same one to many requests at once.
+func TestWhatTheHostSaysOfAPersonIsLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	shared := &entra.User{ID: "7", Role: entra.RoleTechnician}
+	h := newHost(t, func(h *host) {
+		h.options.Resolve = func(context.Context, entra.Identity) (*entra.User, error) { return shared, nil }
+	}).serve(t)
+	b, _ := h.signIn(t, h.otto, "")
+	require.Equal(t, h.otto.ObjectID, b.who(h).ObjectID)
+	require.Equal(t, &entra.User{ID: "7", Role: entra.RoleTechnician}, shared)
+}
+
 func TestAnAuditorThatFailsStopsNobody(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, func(h *host) {

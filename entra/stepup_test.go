@@ -139,6 +139,17 @@ func TestAnAuthenticationContextMustBeInTheAnswer(t *testing.T) {
 	require.Equal(t, "/auth/stepup", b.get(h.origin+"/danger/1", nil).at.Path)
 }
 
+// Who satisfied the context when they signed in is not asked once more.
+func TestASignInWithTheContextIsAStepUp(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(h *host) { h.options.ACR = "c3" }).serve(t)
+	a := h.begin(t, h.otto).token(h.otto, map[string]any{"acrs": []string{"c3"}}, nil)
+	require.Equal(t, "/tickets/1", a.finish().at.Path)
+	require.Equal(t, "/danger/1", a.b.get(h.origin+"/danger/1", nil).at.Path)
+	h.pass(11 * time.Minute)
+	require.Equal(t, "/auth/stepup", a.b.get(h.origin+"/danger/1", nil).at.Path)
+}
+
 // stepUp confirms until Microsoft's answer.
 func (h *host) stepUp(t testing.TB, b *browser, p page) *attempt {
 	t.Helper()
