@@ -285,6 +285,22 @@ func TestWhoSignsInAgainAfterALogoutStays(t *testing.T) {
 	require.NotNil(t, h.withSID(t, h.otto, "another").who(h))
 }
 
+// Who is back in the same session at Entra is not put out by whoever has kept the token of the logout before.
+func TestALogoutTokenSentAgainEndsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil).serve(t)
+	b := h.withSID(t, h.otto, sidOfOtto)
+	form := url.Values{"logout_token": {h.Sign(h.logoutClaims(), &entratest.SignOptions{Type: "logout+jwt"})}}
+	status, _ := h.backChannel(t, form)
+	require.Equal(t, http.StatusOK, status)
+	require.Nil(t, b.who(h))
+	h.pass(time.Second)
+	b = h.withSID(t, h.otto, sidOfOtto)
+	status, reason := h.backChannel(t, form)
+	require.Equal(t, []any{http.StatusBadRequest, string(entra.ReasonReplay)}, []any{status, reason})
+	require.NotNil(t, b.who(h))
+}
+
 // late is what an instance sees that asks just before another one has used up the same logout token.
 type late struct{ entra.Revocations }
 

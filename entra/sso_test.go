@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"sync"
 	"testing"
@@ -169,6 +170,24 @@ func TestWhatTheHostSaysOfAPersonIsLeftAsItIs(t *testing.T) {
 	b, _ := h.signIn(t, h.otto, "")
 	require.Equal(t, h.otto.ObjectID, b.who(h).ObjectID)
 	require.Equal(t, &entra.User{ID: "7", Role: entra.RoleTechnician}, shared)
+}
+
+func TestWhoHangsUpIsAudited(t *testing.T) {
+	t.Parallel()
+	var kept audit
+	h := newHost(t, func(h *host) {
+		h.options.Auditor = entra.AuditorFunc(func(ctx context.Context, e entra.Event) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return kept.Audit(ctx, e)
+		})
+	})
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody)
+	require.NoError(t, h.sso.SignIn(httptest.NewRecorder(), r, entra.Identity{TenantID: h.contoso.ID, ObjectID: h.anna.ObjectID, Roles: []string{"Admin"}}))
+	require.Equal(t, []entra.EventKind{entra.EventSignedIn}, kinds(kept.take()))
 }
 
 func TestAnAuditorThatFailsStopsNobody(t *testing.T) {

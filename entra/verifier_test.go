@@ -276,6 +276,30 @@ func TestOnlyTenantsThatMaySignIn(t *testing.T) {
 	require.Equal(t, entra.Identity{}, id)
 }
 
+func TestOnlyTenantsThatMaySignInSayWhoSignedOut(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	broken := errors.New("the database is away")
+	v := i.verifier(t, &entra.VerifierOptions{Tenants: func(_ context.Context, id string) (bool, error) {
+		if id == i.fabrikam.ID {
+			return false, broken
+		}
+		return id == i.contoso.ID, nil
+	}})
+	logout := func(u *entratest.User) (entra.Logout, error) {
+		return v.VerifyLogout(t.Context(), i.Sign(i.LogoutClaims(u, i.app.ID, "s"), &entratest.SignOptions{Type: "logout+jwt"}))
+	}
+	l, err := logout(i.anna)
+	require.NoError(t, err)
+	require.Equal(t, i.contoso.ID, l.TenantID)
+	l, err = logout(i.AddTenant("Mallory", "mallory.example").AddUser(entratest.User{}))
+	require.Equal(t, entra.ReasonTenant, entra.ReasonOf(err))
+	require.Equal(t, entra.Logout{}, l)
+	l, err = logout(i.fabrikam.AddUser(entratest.User{}))
+	require.ErrorIs(t, err, broken)
+	require.Equal(t, entra.Logout{}, l)
+}
+
 // Entra publishes for each key which issuer it signs for: a key of one tenant must not speak for another.
 func TestAKeySignsForItsIssuerOnly(t *testing.T) {
 	t.Parallel()
