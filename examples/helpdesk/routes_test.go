@@ -296,7 +296,7 @@ func TestEveryRouteIsForWhomTheTableSays(t *testing.T) {
 		require.True(t, ok, "%s is not in the table", key)
 		require.Equal(t, want[column], got, "%s as %q: %s", key, everybody[column], detail)
 	}
-	for column, id := range everybody {
+	walk := func(column int, id string) {
 		c := w.as(id)
 		for below, routes := range map[string][]webpage.Route{"": a.site.Routes(), "/pod": a.pod.site.Routes()} {
 			for _, route := range routes {
@@ -335,6 +335,15 @@ func TestEveryRouteIsForWhomTheTableSays(t *testing.T) {
 			judge(pattern, column, got, detail)
 		}
 	}
+	for column, id := range everybody {
+		walk(column, id)
+	}
+	// An admin with the compact view only reaches what a technician with it does: the role gives back nothing that it takes away.
+	require.NoError(t, a.staff.SetRole(t.Context(), "sam", "priya", entra.RoleAdmin))
+	priya, ok := a.technician(t.Context(), "priya")
+	require.True(t, ok)
+	require.Equal(t, []any{entra.RoleAdmin, entra.UIPod}, []any{priya.user.Role, priya.user.UI})
+	walk(slices.Index(everybody, "priya"), "priya")
 	for key := range expected {
 		require.True(t, seen[key], "%s is in the table, and not there", key)
 	}
