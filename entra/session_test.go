@@ -120,7 +120,7 @@ func TestTheCookieOfASessionIsSealedAndGuarded(t *testing.T) {
 	app := "11111111-2222-3333-4444-555555555555"
 	v, err := entra.NewVerifier(entra.PublicCloud(), app, nil)
 	require.NoError(t, err)
-	who := entra.Identity{TenantID: app, ObjectID: app, Name: "Anna", Subject: "s", DirectoryRoles: make([]string, 500), Groups: make([]string, 500)}
+	who := entra.Identity{TenantID: app, ObjectID: app, Name: "Anna", Subject: "s", DirectoryRoles: make([]string, 2000), Groups: make([]string, 2000)}
 	sso, err := entra.NewSSO(v, ring, &entra.SSOOptions{
 		ClientID: app, Secret: mspkit.Redact("x"), Owner: "north", BaseURL: "https://msp.example/auth", Tenants: []string{app}, Now: func() time.Time { return now },
 		Resolve: func(_ context.Context, who entra.Identity) (*entra.User, error) {
@@ -167,6 +167,16 @@ func TestTheCookieOfASessionIsSealedAndGuarded(t *testing.T) {
 		sso.Load(http.NotFoundHandler()).ServeHTTP(w, r)
 		require.Len(t, w.Result().Cookies(), want, dest)
 	}
+}
+
+func TestACookieOutlivesNoSession(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(h *host) { h.options.TTL, h.options.Idle = 90*time.Minute, time.Hour }).serve(t)
+	b, _ := h.signIn(t, h.otto, "")
+	h.pass(20 * time.Minute)
+	require.Contains(t, b.get(h.origin+"/", nil).header.Get("Set-Cookie"), "Max-Age=3600;")
+	h.pass(40 * time.Minute)
+	require.Contains(t, b.get(h.origin+"/", nil).header.Get("Set-Cookie"), "Max-Age=1800;")
 }
 
 // hostSessions are what a host keeps by itself.

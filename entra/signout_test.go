@@ -285,6 +285,29 @@ func TestWhoSignsInAgainAfterALogoutStays(t *testing.T) {
 	require.NotNil(t, h.withSID(t, h.otto, "another").who(h))
 }
 
+// A mark that is forgotten before the session is over by itself would bring it back.
+func TestALogoutIsRememberedAsLongAsASessionLasts(t *testing.T) {
+	t.Parallel()
+	for _, back := range []bool{false, true} {
+		store := entra.NewMemory()
+		h := newHost(t, func(h *host) {
+			h.options.Revocations, h.options.TTL, h.options.Idle = store, 2*time.Hour, 2*time.Hour
+		}).serve(t)
+		b := h.withSID(t, h.otto, sidOfOtto)
+		if back {
+			status, _ := h.backChannel(t, url.Values{"logout_token": {h.Sign(h.logoutClaims(), &entratest.SignOptions{Type: "logout+jwt"})}})
+			require.Equal(t, http.StatusOK, status)
+		} else {
+			frame := h.sso.FrontChannelURL() + "?" + url.Values{"iss": {h.issuer(h.contoso.ID)}, "sid": {sidOfOtto}}.Encode()
+			require.Equal(t, http.StatusOK, newBrowser(t).open(frame).status)
+		}
+		h.pass(2*time.Hour - time.Minute)
+		_, err := store.DeleteExpired(t.Context(), h.now())
+		require.NoError(t, err)
+		require.Nil(t, b.who(h), back)
+	}
+}
+
 // Who is back in the same session at Entra is not put out by whoever has kept the token of the logout before.
 func TestALogoutTokenSentAgainEndsNothing(t *testing.T) {
 	t.Parallel()

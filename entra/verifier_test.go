@@ -276,6 +276,20 @@ func TestOnlyTenantsThatMaySignIn(t *testing.T) {
 	require.Equal(t, entra.Identity{}, id)
 }
 
+// Otherwise anybody could have the keys asked for, by tokens that they made up for somebody else.
+func TestATokenThatIsNotForUsAsksForNoKeys(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	v := i.verifier(t, nil)
+	claims := i.IDClaims(i.anna, i.AddApp(entratest.App{}).ID, nonce)
+	_, err := v.Verify(t.Context(), i.Sign(claims, &entratest.SignOptions{KeyID: "unknown"}), nonce)
+	require.Equal(t, entra.ReasonAudience, entra.ReasonOf(err))
+	logout := i.LogoutClaims(i.anna, i.AddApp(entratest.App{}).ID, "s")
+	_, err = v.VerifyLogout(t.Context(), i.Sign(logout, &entratest.SignOptions{KeyID: "unknown", Type: "logout+jwt"}))
+	require.Equal(t, entra.ReasonAudience, entra.ReasonOf(err))
+	require.Empty(t, i.Requests(entratest.Keys))
+}
+
 func TestOnlyTenantsThatMaySignInSayWhoSignedOut(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
