@@ -13,6 +13,7 @@ import (
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/entra"
 	"github.com/mspkit/mspkit/entra/accounts"
+	tokens "github.com/mspkit/mspkit/internal/token"
 )
 
 // Who was put out must not come back by a mail of before, whether they had an account already or not.
@@ -291,5 +292,64 @@ func TestAnAcceptanceBesideARemovalBringsNobodyBack(t *testing.T) {
 		require.ErrorIs(t, err, accounts.ErrNotFound)
 		_, err = w.service.Add(t.Context(), accounts.ByHost, accounts.Account{ID: "otto"})
 		require.NoError(t, err)
+	}
+}
+
+// Two MSPs may share a store and a key ring: the link of one is worth nothing at the other.
+func TestAnInvitationOfAnotherOwnerDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	w := team(t, nil)
+	o := w.options
+	o.Owner = "south"
+	south, err := accounts.New(w.store, w.ring, &o)
+	require.NoError(t, err)
+	_, link, err := south.Invite(t.Context(), accounts.ByHost, accounts.Invite{AccountID: "otto", Name: "Of the south"})
+	require.NoError(t, err)
+	text := token(link.Reveal())
+	codec, err := tokens.NewCodec(w.ring, "entra/accounts")
+	require.NoError(t, err)
+	secret, owner, err := codec.Decode(text)
+	require.NoError(t, err)
+	require.Equal(t, "south", owner)
+	for name, text := range map[string]string{"as it is": text, "with the owner in it changed": codec.Encode(secret, "north")} {
+		_, err = w.service.Open(t.Context(), text)
+		require.ErrorIs(t, err, accounts.ErrState, name)
+		_, err = w.service.Accept(t.Context(), text, answer(w.otto), "")
+		require.ErrorIs(t, err, accounts.ErrState, name)
+	}
+	_, err = south.Open(t.Context(), text)
+	require.NoError(t, err, "it is still good where it is of")
+}
+
+// An instance may end between a change of an account and the end of the invitations by that person.
+func TestAnInvitationThatACrashLeftOpenIsNotGood(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]func(a *accounts.Account){
+		"demoted":  func(a *accounts.Account) { a.Role = entra.RoleTechnician },
+		"limited":  func(a *accounts.Account) { a.UI = entra.UIPod },
+		"disabled": func(a *accounts.Account) { a.DisabledAt = a.CreatedAt },
+		"removed":  nil,
+	} {
+		w := team(t, nil)
+		_, err := w.service.Add(t.Context(), accounts.ByHost, accounts.Account{ID: "second", Role: entra.RoleAdmin})
+		require.NoError(t, err)
+		_, link, err := w.service.Invite(t.Context(), "second", accounts.Invite{Role: entra.RoleAdmin})
+		require.NoError(t, err)
+		a, err := w.service.Get(t.Context(), "second")
+		require.NoError(t, err)
+		if f == nil {
+			require.NoError(t, w.store.Remove(t.Context(), a.Owner, a.ID))
+		} else {
+			f(&a)
+			a.Version++
+			require.NoError(t, w.store.Update(t.Context(), a))
+		}
+		_, err = w.service.Open(t.Context(), token(link.Reveal()))
+		require.ErrorIs(t, err, accounts.ErrState, name)
+		_, err = w.service.Accept(t.Context(), token(link.Reveal()), answer(w.otto), "")
+		require.ErrorIs(t, err, accounts.ErrState, name)
+		list, err := w.service.Invitations(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, accounts.StateRevoked, list[0].State, name)
 	}
 }

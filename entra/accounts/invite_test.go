@@ -316,6 +316,18 @@ func TestAnInvitationThatWasChangedInTheDatabaseDoesNotOpen(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, list, name)
 	}
+
+	m := &meddler{accounts.NewMemory(), func(*accounts.Record) {}}
+	w := team(t, func(w *world) {
+		w.store = m
+		w.options.ClientTenants = func(context.Context, mspkit.TenantID) ([]string, error) { return []string{w.contoso.ID}, nil }
+	})
+	_, link := w.invite(t, accounts.Invite{Kind: accounts.Portal, Client: "contoso"})
+	_, err := w.service.Open(t.Context(), token(link))
+	require.NoError(t, err)
+	m.change = func(r *accounts.Record) { r.Client = "fabrikam" }
+	_, err = w.service.Open(t.Context(), token(link))
+	require.ErrorIs(t, err, accounts.ErrState, "the client")
 }
 
 func TestOf64WhoAcceptAtOnceOneIsLetIn(t *testing.T) {

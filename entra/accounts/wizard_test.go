@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,6 +230,44 @@ func TestAColleagueLinksTheirOwnAccount(t *testing.T) {
 	other := newBrowser(t)
 	other.post(w.origin+"/auth/signin", url.Values{"to": {"/home"}})
 	require.Equal(t, "u2 Technician", other.get(w.origin+"/home").body)
+}
+
+// The same id is another person's at another MSP, whose software may be the same host.
+func TestASessionOfAnotherOwnerLinksNobody(t *testing.T) {
+	t.Parallel()
+	owner := atomic.Pointer[string]{}
+	is := func(name string) { owner.Store(&name) }
+	is("south")
+	w := newWorld(t, func(w *world) {
+		host := w.pages.Host
+		w.pages.Host = func(r *http.Request) (string, string, bool) {
+			_, id, ok := host(r)
+			return *owner.Load(), id, ok
+		}
+	})
+	_, err := w.service.Add(t.Context(), accounts.ByHost, accounts.Account{ID: "u2", Name: "Otto of the north"})
+	require.NoError(t, err)
+	b := w.as(t, "u2")
+	w.SignIn(w.anna)
+	require.Equal(t, http.StatusOK, b.post(w.bootstrap(t), nil).status)
+	require.NotEqual(t, "u2", w.boss(t).ID, "the first admin is not given the account of another")
+
+	w.SignIn(w.otto)
+	p := b.get(w.base + "/link")
+	require.Equal(t, http.StatusUnauthorized, p.status)
+	require.NotContains(t, p.text(), "Otto of the north")
+	require.Equal(t, http.StatusUnauthorized, b.post(w.base+"/link", nil).status)
+
+	t.Log("who comes back from Microsoft as somebody of another owner")
+	is("north")
+	p = b.postUntil(w.base+"/link", nil, func(u *url.URL) bool { return strings.HasPrefix(u.Path, "/login") })
+	is("south")
+	w.audit.take()
+	require.Equal(t, http.StatusForbidden, b.get(p.header.Get("Location")).status)
+	require.Equal(t, []string{"link-refused|u2||no-session"}, w.audit.told())
+	a, err := w.service.Get(t.Context(), "u2")
+	require.NoError(t, err)
+	require.False(t, a.Linked())
 }
 
 func TestWhoMayNotLinkIsTold(t *testing.T) {
