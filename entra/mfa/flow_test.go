@@ -115,6 +115,18 @@ func TestAPasskeyIsEnrolledAndAskedForAcrossRestarts(t *testing.T) {
 	require.Len(t, c.status().Factors, 2)
 }
 
+// Recovery codes stand in for a factor. Who has none must not be let in by codes that they drew themselves.
+func TestRecoveryCodesComeWithAFactorOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.instance().client(w.dana())
+	require.Equal(t, "Add a second step to your sign-in", c.post("/mfa/codes/new").follow())
+	require.Equal(t, []string{"factor-refused:not-fresh"}, w.told())
+	c.get("/mfa/codes").follow()
+	require.Empty(t, c.recoveryCodes())
+	require.Zero(t, c.status().Recovery)
+}
+
 func TestAChangeNeedsAFreshFactor(t *testing.T) {
 	t.Parallel()
 	w, a := newWorld(t), device()
