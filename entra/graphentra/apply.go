@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,7 +72,8 @@ type Result struct {
 // After each write it waits until the write can be seen, so that a plan made afterwards is empty.
 //
 // The result is never nil. An error is an [*Error] that names the step; what was done is done, and Result.Remaining goes on from
-// there. The whole plan may be applied again as well, also after a crash.
+// there. The whole plan may be applied again as well: that writes nothing more, and after a crash what is missing. A secret that was
+// made and lost in the crash is replaced where [Options].Holds knows of it.
 func (c *Client) Apply(ctx context.Context, p *Plan, o *ApplyOptions) (*Result, error) {
 	res := &Result{Remaining: p}
 	if p == nil {
@@ -104,7 +106,8 @@ func (c *Client) Apply(ctx context.Context, p *Plan, o *ApplyOptions) (*Result, 
 		}
 	}
 	for i := range p.Steps {
-		s := &p.Steps[i]
+		step := p.Steps[i] // a run notes in it what it began
+		s := &step
 		tell(Progress{N: i + 1, Total: len(p.Steps), Step: *s})
 		outcome, err := t.run(ctx, s, p.Steps[i+1:])
 		if err != nil {
@@ -113,13 +116,14 @@ func (c *Client) Apply(ctx context.Context, p *Plan, o *ApplyOptions) (*Result, 
 			c.audit(ctx, p.Tenant, string(s.Kind), err)
 			tell(Progress{i + 1, len(p.Steps), *s, Failed, err})
 			rest := *p
-			rest.Steps = p.Steps[i:]
+			rest.Steps = slices.Clone(p.Steps[i:])
+			rest.Steps[0] = *s
 			res.Remaining = &rest
 			return res, err
 		}
 		c.opts.Logger.InfoContext(ctx, "provisioning step", slog.String("tenant", string(p.Tenant)), slog.String("step", string(s.Kind)), slog.String("outcome", string(outcome)))
 		c.audit(ctx, p.Tenant, string(s.Kind), nil)
-		res.Steps, res.Outcomes = append(res.Steps, *s), append(res.Outcomes, outcome)
+		res.Steps, res.Outcomes = append(res.Steps, p.Steps[i]), append(res.Outcomes, outcome)
 		tell(Progress{i + 1, len(p.Steps), *s, outcome, nil})
 	}
 	res.Remaining = nil

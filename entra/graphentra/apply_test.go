@@ -177,6 +177,55 @@ func TestASecretWhoseAnswerIsLostIsReplaced(t *testing.T) {
 	})
 }
 
+// A host that says nothing about which secrets it has was given those that an Apply handed out.
+func TestASecretThatWasHandedOutStaysWhenThePlanIsAppliedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := entratest.NewDirectory("", nil)
+		d := everything(t, dir)
+		p := plan(t, client(t, dir), d)
+		first := apply(t, client(t, dir), p)
+		require.Len(t, first.Secrets, 1)
+		writes := dir.Writes()
+		second := apply(t, client(t, dir), p)
+		require.Equal(t, writes, dir.Writes())
+		require.Empty(t, second.Secrets)
+		for i, o := range second.Outcomes {
+			require.Equal(t, graphentra.Already, o, second.Steps[i].What)
+		}
+		require.Len(t, passwords(dir), 1)
+		require.Equal(t, first.Secrets[0].KeyID, passwords(dir)[0]["keyId"])
+	})
+}
+
+func TestASecretThatWasNotHandedOutIsReplacedByWhatRemains(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := entratest.NewDirectory("", nil)
+		c := client(t, dir)
+		d := graphentra.Desired{Key: "mail", Name: "Mail", Secrets: []graphentra.Secret{{Name: "main"}}}
+		p := plan(t, c, d)
+		ctx, stop := context.WithCancel(t.Context())
+		dir.DieAfter(2, stop) // the registration, and the secret, whose answer is lost
+		res, err := c.Apply(ctx, p, nil)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Empty(t, res.Secrets)
+		require.Len(t, passwords(dir), 1)
+		lost := passwords(dir)[0]["keyId"]
+		require.False(t, p.Steps[1].Begun, "the plan itself is the caller's")
+
+		stored, err := json.Marshal(res.Remaining)
+		require.NoError(t, err)
+		rest, err := graphentra.ParsePlan(stored)
+		require.NoError(t, err)
+		res = apply(t, client(t, dir), rest)
+		require.Len(t, res.Secrets, 1)
+		require.Len(t, passwords(dir), 1)
+		require.NotEqual(t, lost, passwords(dir)[0]["keyId"])
+		require.Equal(t, res.Secrets[0].KeyID, passwords(dir)[0]["keyId"])
+	})
+}
+
 func TestLag(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

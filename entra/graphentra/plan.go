@@ -38,6 +38,9 @@ type Step struct {
 	// Changes are what is changed. When the tenant has neither From nor To when it comes to the step, nothing is written and the
 	// error is [ErrChanged].
 	Changes []Change `json:"changes,omitempty"`
+	// Begun says that an Apply has tried to make this client secret and nobody was given its value, so that the next one replaces
+	// what came of it. Only [Result].Remaining has it.
+	Begun bool `json:"begun,omitempty"`
 }
 
 // Kept is something that is in the tenant, was not asked for, and is left alone.

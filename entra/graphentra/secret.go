@@ -26,8 +26,8 @@ const (
 )
 
 // secretPart are the client secrets. Graph has no name for one that could not be given twice, so ours have the name and the plan
-// that made them in their displayName: "mspkit:<name>#<plan>". A secret of the plan that is being applied and whose value nobody
-// has was made by a run that ended before it could hand the value out.
+// that made them in their displayName: "mspkit:<name>#<plan>". A secret of the plan that is being applied was made by this run, by an
+// earlier one that handed its value out, or by one that ended before it could: [Options].Holds and [Step].Begun tell them apart.
 type secretPart struct{}
 
 func (secretPart) prefix() string { return "secret." }
@@ -174,8 +174,9 @@ func (secretPart) state(ctx context.Context, t *tenant, s *Step) (standing, erro
 		case !strings.HasPrefix(name, mark(v.Name)) || slices.Contains(known, id):
 		case name != madeBy(v.Name, t.planID):
 			state = changed
-		case t.c.opts.Holds != nil:
-			held, err := t.c.opts.Holds(ctx, t.id, id)
+		case s.Begun && t.c.opts.Holds == nil: // nobody was given it
+		default:
+			held, err := t.holds(ctx, id)
 			if err != nil {
 				return 0, err
 			}
@@ -229,6 +230,7 @@ func (secretPart) do(ctx context.Context, t *tenant, s *Step) error {
 	p.SetEndDateTime(&end)
 	body := applications.NewItemAddPasswordPostRequestBody()
 	body.SetPasswordCredential(p)
+	s.Begun = true
 	got, err := write(ctx, t, func(ctx context.Context) (models.PasswordCredentialable, error) {
 		return t.applications(text(app.GetId())).AddPassword().Post(ctx, body, nil)
 	})
