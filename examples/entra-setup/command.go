@@ -137,6 +137,9 @@ func (c *command) keep(_ context.Context, s graphentra.NewSecret) error {
 	if err != nil {
 		return err
 	}
+	if err := f.Chmod(0o600); err != nil { // it may be there already, for others to read
+		return errors.Join(err, f.Close())
+	}
 	_, err = fmt.Fprintf(f, "%s %s until %s: %s\n", s.Name, s.KeyID, s.Expires.Format(time.DateOnly), s.Value.Reveal())
 	return errors.Join(err, f.Sync(), f.Close())
 }

@@ -9,6 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/entra/graphentra"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,6 +28,22 @@ func TestHelp(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-h"}, os.Getenv, &out))
 	require.Contains(t, out.String(), "-break-glass")
+}
+
+func TestASecretIsAddedToAFileThatNobodyElseReads(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "secrets.txt")
+	require.NoError(t, os.WriteFile(path, []byte("an older one\n"), 0o600))
+	require.NoError(t, os.Chmod(path, 0o644))
+	c := &command{o: options{secrets: path}}
+	require.NoError(t, c.keep(t.Context(), graphentra.NewSecret{Name: "main", KeyID: "k1", Value: mspkit.Redact("the value")}))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(kept), "an older one\nmain k1 until")
+	require.Contains(t, string(kept), "the value")
 }
 
 func TestWhatIsMissingIsSaid(t *testing.T) {
