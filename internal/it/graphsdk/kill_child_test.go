@@ -116,7 +116,7 @@ func provision(given string) {
 }
 
 func (o orders) provision() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	c, err := o.client(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
