@@ -294,11 +294,21 @@ func TestWrongAnswersLockNoPasskey(t *testing.T) {
 	made, err := fake.Create(p.Options)
 	require.NoError(t, err)
 	require.NotEmpty(t, made)
-	for range 100 {
+	size := func() int {
+		record, _, err := w.store.Get(t.Context(), c.user.Owner, c.user.ID)
+		require.NoError(t, err)
+		return len(record)
+	}
+	full := 0
+	for n := range 100 {
 		fake.Foreign = true
 		thief.signKey(fake)
 		require.True(t, thief.user.Factor.IsZero())
+		if n == 79 {
+			full = size()
+		}
 	}
+	require.InDelta(t, full, size(), 100, "a record that grows without end cannot be stored in the end")
 	for _, e := range w.told() {
 		require.Equal(t, "factor-refused:unknown-passkey", e)
 	}
