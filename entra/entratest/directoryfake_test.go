@@ -296,7 +296,23 @@ func TestDirectoryPeople(t *testing.T) {
 	require.ElementsMatch(t, []string{inner, outer}, c.ids("/users/p1@contoso.example/transitiveMemberOf"))
 	c.d.Change(func(o *entratest.DirectoryOptions) { o.Me = people[3] })
 	require.Equal(t, "P3", c.do(200, "GET", "/me?$select=displayName", nil)["displayName"])
+	require.Equal(t, true, c.do(200, "GET", "/users/"+people[0]+"?$select=id,accountEnabled", nil)["accountEnabled"])
+	for _, path := range []string{"/me", "/users/" + people[0], "/users", "/groups/" + outer + "/transitiveMembers", "/groups/" + inner + "/members/graph.user"} {
+		got := c.do(200, "GET", path, nil)
+		require.NotContains(t, fmt.Sprint(got), "accountEnabled", "%s: who wants it asks for it", path)
+		require.Contains(t, fmt.Sprint(got), "userPrincipalName", path)
+	}
 	require.Equal(t, "#microsoft.graph.group", c.do(200, "GET", "/directoryObjects/"+inner, nil)["@odata.type"])
+	for i := range 8 { // who is in a group is there once, whatever else has their id
+		id := c.d.AddUser(entratest.DirectoryUser{Name: fmt.Sprint("Leaver ", i)})
+		group := c.d.AddGroup("Leavers", id)
+		require.True(t, c.d.Edit(id, object{"accountEnabled": false}))
+		require.Equal(t, false, c.do(200, "GET", "/users/"+id+"?$select=accountEnabled", nil)["accountEnabled"])
+		require.True(t, c.d.Remove(id))
+		c.refused(404, "Request_ResourceNotFound", "GET", "/users/"+id, nil)
+		require.Empty(t, c.ids("/groups/"+group+"/members"))
+		require.False(t, c.d.Remove(id))
+	}
 	require.True(t, c.d.Remove(people[3]))
 	c.refused(404, "Request_ResourceNotFound", "GET", "/directoryObjects/"+people[3], nil)
 	c.refused(404, "Request_ResourceNotFound", "GET", "/users/"+people[3], nil)

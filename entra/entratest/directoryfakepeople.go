@@ -53,27 +53,40 @@ func (d *Directory) SetMembers(group string, members ...string) {
 func (d *Directory) Remove(id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, s := range d.sets {
-		if o := s.any(byID(id)); o != nil {
-			s.remove(o)
-			return true
+	s, o := d.object(id)
+	if o == nil {
+		return false
+	}
+	s.remove(o)
+	members := d.set(membersSet, "group")
+	members.objects = slices.DeleteFunc(members.objects, func(m *dirObject) bool { return strings.EqualFold(m.id, id) || strings.EqualFold(m.parent, id) })
+	return true
+}
+
+// membersSet are who is in which group, under the ids of people and groups. They are no objects of their own.
+const membersSet = "members"
+
+// object returns an object by its id, whatever it is, and where it is; nil where there is none. The caller holds the lock.
+func (d *Directory) object(id string) (*dirSet, *dirObject) {
+	for name, s := range d.sets {
+		if o := s.any(byID(id)); o != nil && name != membersSet {
+			return s, o
 		}
 	}
-	return false
+	return nil, nil
 }
 
 // Edit puts properties of an object to other values, as an administrator does, without any check. It says whether there is one.
 func (d *Directory) Edit(id string, props map[string]any) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, s := range d.sets {
-		if o := s.any(byID(id)); o != nil {
-			clone, _ := cloneJSON(props).(map[string]any)
-			s.typ.merge(o.props, clone)
-			return true
-		}
+	s, o := d.object(id)
+	if o == nil {
+		return false
 	}
-	return false
+	clone, _ := cloneJSON(props).(map[string]any)
+	s.typ.merge(o.props, clone)
+	return true
 }
 
 // Objects returns copies of the objects of a collection, as JSON decodes them: "applications", "servicePrincipals",
@@ -95,7 +108,7 @@ func (d *Directory) Objects(collection string) []map[string]any {
 
 // members keeps who is in a group. The caller holds the lock.
 func (d *Directory) members(group string, members []string) {
-	s := d.set("members", "group")
+	s := d.set(membersSet, "group")
 	s.objects = slices.DeleteFunc(s.objects, func(o *dirObject) bool { return o.parent == group })
 	for _, m := range members {
 		d.add(s, group, map[string]any{"id": m}).lag = 0
@@ -107,7 +120,7 @@ func (d *Directory) membership(group string, deep bool) map[string]bool {
 	out := map[string]bool{}
 	var visit func(id string)
 	visit = func(id string) {
-		for _, m := range d.set("members", "group").objects {
+		for _, m := range d.set(membersSet, "group").objects {
 			if !strings.EqualFold(m.parent, id) || out[strings.ToLower(m.id)] {
 				continue
 			}

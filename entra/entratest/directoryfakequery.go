@@ -117,6 +117,11 @@ func (c *dirCall) options(known ...string) *dirError {
 	return nil
 }
 
+// selectedOnly are the properties of people that are given to those alone who ask for them by $select.
+//
+// Source: https://learn.microsoft.com/graph/api/resources/user.
+var selectedOnly = []string{"accountEnabled", "userType", "createdDateTime", "deletedDateTime"}
+
 // view is an object as an answer has it.
 func (c *dirCall) view(t *dirType, o *dirObject, names []string, single bool) map[string]any {
 	props, _ := cloneJSON(o.props).(map[string]any)
@@ -124,6 +129,9 @@ func (c *dirCall) view(t *dirType, o *dirObject, names []string, single bool) ma
 		hideCredentials(props, single && slices.Contains(names, "keyCredentials"))
 	}
 	if names == nil {
+		if _, person := props["userPrincipalName"]; person && t.name == "user" { // groups are listed among people
+			maps.DeleteFunc(props, func(name string, _ any) bool { return slices.Contains(selectedOnly, name) })
+		}
 		return props
 	}
 	out := map[string]any{}
