@@ -14,7 +14,8 @@ import (
 )
 
 var (
-	// ErrBreakGlass means that the group of emergency accounts, which a policy must exclude, does not exist or has nobody in it.
+	// ErrBreakGlass means that the group of emergency accounts, which a policy must exclude, does not exist or has nobody in it
+	// who may sign in.
 	ErrBreakGlass = errors.New("there is no break-glass group with people in it")
 	// ErrUnseen means that a policy was to be enforced without the report of what it would have blocked, or with an old one.
 	ErrUnseen = errors.New("the report of what would be blocked was not seen")
@@ -42,7 +43,7 @@ type Conditional struct {
 	// Name is what administrators see; empty is the name of the application with ": phishing-resistant MFA".
 	Name string
 	// BreakGlass is the object id of the group of emergency accounts, which the policy excludes. Required: without a person in it
-	// nothing is made.
+	// who may sign in nothing is made.
 	BreakGlass string
 	// Restore puts back what an administrator has changed in the policy, but for its name and whether it is enforced. The zero value
 	// leaves it, and [Plan].Notes says what it is.

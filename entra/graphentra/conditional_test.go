@@ -115,6 +115,9 @@ func notes(p *Plan) string { return strings.Join(p.Notes, "\n") }
 func TestConditionalIsReportOnly(t *testing.T) {
 	t.Parallel()
 	w := newAccessWorld(t, &entratest.DirectoryOptions{AccessPace: time.Second})
+	left := w.d.AddUser(entratest.DirectoryUser{ID: "00000000-0000-4000-8000-000000000001", Name: "Who has left"})
+	w.d.Edit(left, map[string]any{"accountEnabled": false})
+	w.d.SetMembers(w.group, left, w.glas) // one who may sign in is enough
 	p := w.plan()
 	require.Contains(t, p.String(), "+ Conditional Access policy \"Portal: phishing-resistant MFA\", report-only")
 	made := w.apply()
@@ -153,8 +156,11 @@ func TestConditionalIsNotPossible(t *testing.T) {
 		"security defaults": {
 			func(w *accessWorld) { w.d.Change(func(o *entratest.DirectoryOptions) { o.SecurityDefaults = true }) }, ErrSecurityDefaults, "switch security defaults off",
 		},
-		"no group":          {func(w *accessWorld) { w.desired.Conditional.BreakGlass = uuid.NewString() }, ErrBreakGlass, "is not in the tenant"},
-		"an empty group":    {empty, ErrBreakGlass, "has nobody in it"},
+		"no group":       {func(w *accessWorld) { w.desired.Conditional.BreakGlass = uuid.NewString() }, ErrBreakGlass, "is not in the tenant"},
+		"an empty group": {empty, ErrBreakGlass, "has nobody in it"},
+		"accounts that are switched off": {
+			func(w *accessWorld) { w.d.Edit(w.glas, map[string]any{"accountEnabled": false}) }, ErrBreakGlass, "has nobody in it who may sign in",
+		},
 		"a group of groups": {func(w *accessWorld) { w.d.SetMembers(w.group, w.d.AddGroup("Nobody")) }, ErrBreakGlass, "has nobody in it"},
 		"group not named":   {func(w *accessWorld) { w.desired.Conditional.BreakGlass = "" }, mspkit.ErrInvalid, ""},
 	} {
@@ -178,7 +184,8 @@ func TestConditionalIsNotPossible(t *testing.T) {
 		"security defaults": {
 			func(w *accessWorld) { w.d.Change(func(o *entratest.DirectoryOptions) { o.SecurityDefaults = true }) }, ErrSecurityDefaults,
 		},
-		"an empty group": {empty, ErrBreakGlass},
+		"an empty group":          {empty, ErrBreakGlass},
+		"an account switched off": {func(w *accessWorld) { w.d.Edit(w.glas, map[string]any{"accountEnabled": false}) }, ErrBreakGlass},
 		"not allowed": {
 			func(w *accessWorld) {
 				w.d.Change(func(o *entratest.DirectoryOptions) { o.Denied = []string{"POST /identity/conditionalAccess/policies"} })
@@ -406,6 +413,9 @@ func TestConditionalImpactAndEnforce(t *testing.T) {
 	w.d.SetMembers(w.group)
 	refused(i.Token, ErrBreakGlass, nil)
 	w.d.SetMembers(w.group, w.glas)
+	w.d.Edit(w.glas, map[string]any{"accountEnabled": false})
+	refused(i.Token, ErrBreakGlass, nil)
+	w.d.Edit(w.glas, map[string]any{"accountEnabled": true})
 	id := i.PolicyID
 	users := func(group ...any) map[string]any {
 		return map[string]any{"conditions": map[string]any{"users": map[string]any{"excludeGroups": group}}}

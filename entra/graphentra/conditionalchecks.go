@@ -14,6 +14,7 @@ import (
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
 	"github.com/microsoftgraph/msgraph-sdk-go/organization"
 	"github.com/microsoftgraph/msgraph-sdk-go/policies"
+	"github.com/microsoftgraph/msgraph-sdk-go/users"
 
 	"github.com/mspkit/mspkit"
 )
@@ -110,8 +111,8 @@ func premium(o models.Organizationable) bool {
 	})
 }
 
-// breakGlass returns the object ids of the people in a group, also of those in groups in it.
-func (t *tenant) breakGlass(ctx context.Context, group string) (map[string]bool, error) {
+// breakGlass returns the object ids of the people in a group, also of those in groups in it, and whether one of them may sign in.
+func (t *tenant) breakGlass(ctx context.Context, group string) (people map[string]bool, usable bool, err error) {
 	members := groups.NewItemTransitiveMembersRequestBuilderInternal(maps.Clone(t.base), t.adapter)
 	members.PathParameters["group%2Did"] = group
 	list, err := pages(ctx, t, func(ctx context.Context, next string) (page[models.DirectoryObjectable], error) {
@@ -121,29 +122,50 @@ func (t *tenant) breakGlass(ctx context.Context, group string) (map[string]bool,
 		return members.Get(ctx, nil)
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	out := map[string]bool{}
+	people = map[string]bool{}
 	for _, m := range list {
-		u, is := m.(models.Userable)
-		if is && (u.GetAccountEnabled() == nil || *u.GetAccountEnabled()) {
-			out[strings.ToLower(text(m.GetId()))] = true
+		if _, is := m.(models.Userable); is {
+			people[strings.ToLower(text(m.GetId()))] = true
 		}
 	}
-	return out, nil
+	for _, id := range slices.Sorted(maps.Keys(people)) {
+		if usable, err = t.enabled(ctx, id); usable || err != nil {
+			return people, usable, err
+		}
+	}
+	return people, false, nil
 }
 
-// checkBreakGlass makes sure that the group of emergency accounts is there and has somebody in it.
+// enabled reports whether a person may sign in, which no list of members says: the property has to be asked for by its name.
+//
+// Source: https://learn.microsoft.com/graph/api/resources/user.
+func (t *tenant) enabled(ctx context.Context, id string) (bool, error) {
+	one := users.NewUserItemRequestBuilderInternal(maps.Clone(t.base), t.adapter)
+	one.PathParameters["user%2Did"] = id
+	u, err := read(ctx, t, func(ctx context.Context) (models.Userable, error) {
+		return one.Get(ctx, &users.UserItemRequestBuilderGetRequestConfiguration{
+			QueryParameters: &users.UserItemRequestBuilderGetQueryParameters{Select: []string{"id", "accountEnabled"}},
+		})
+	})
+	if missing(err) {
+		return false, nil
+	}
+	return err == nil && u != nil && u.GetAccountEnabled() != nil && *u.GetAccountEnabled(), err
+}
+
+// checkBreakGlass makes sure that the group of emergency accounts is there and has somebody in it who may sign in.
 func (t *tenant) checkBreakGlass(ctx context.Context, group string) error {
-	people, err := t.breakGlass(ctx, group)
+	_, usable, err := t.breakGlass(ctx, group)
 	if missing(err) {
 		return because(ErrBreakGlass, err, "The group %s of emergency accounts is not in the tenant: make it, with two accounts that nobody uses daily, and give its object id.", group)
 	}
 	if err != nil {
 		return err
 	}
-	if len(people) == 0 {
-		return because(ErrBreakGlass, nil, "The group %s of emergency accounts has nobody in it: without an account that is excluded, one mistake locks everybody out.", group)
+	if !usable {
+		return because(ErrBreakGlass, nil, "The group %s of emergency accounts has nobody in it who may sign in: without an account that is excluded, one mistake locks everybody out.", group)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ const reportAge = 24 * time.Hour
 //   - [ErrChanged]: the report or the policy has changed, also by an administrator: look at it again;
 //   - [ErrUnproven]: the log shows no result of the policy;
 //   - [ErrLockout]: the account of whoever asks did not pass when it signed in last, and is no emergency account;
-//   - [ErrBreakGlass]: the group of emergency accounts is gone or empty.
+//   - [ErrBreakGlass]: the group of emergency accounts is gone or has nobody in it who may sign in.
 //
 // Where the policy is enforced already it does nothing and returns no error.
 func (c *Client) Enforce(ctx context.Context, id mspkit.TenantID, d Desired, token string, o *EnforceOptions) (*Impact, error) {
@@ -103,12 +103,12 @@ func (t *tenant) enforce(ctx context.Context, d *Desired, token string, o *Enfor
 	case subtle.ConstantTimeCompare([]byte(i.Token), []byte(token)) != 1:
 		return i, because(ErrChanged, nil, "The report is no longer what it was, because the log or the policy has changed: look at the new one, and give its token.")
 	}
-	people, err := t.breakGlass(ctx, group)
+	people, usable, err := t.breakGlass(ctx, group)
 	if err != nil && !missing(err) {
 		return i, err
 	}
-	if len(people) == 0 {
-		return i, because(ErrBreakGlass, err, "The group %s of emergency accounts is gone or has nobody in it: put an account into it first.", group)
+	if !usable {
+		return i, because(ErrBreakGlass, err, "The group %s of emergency accounts is gone or has nobody in it who may sign in: put an account into it first.", group)
 	}
 	if err := t.checkCallers(ctx, i, people, o); err != nil {
 		return i, err

@@ -87,6 +87,35 @@ func TestASecretThatTheHostLostIsReplaced(t *testing.T) {
 	})
 }
 
+func TestSecretsOfOthersStay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := entratest.NewDirectory("", nil)
+		c := client(t, dir, func(o *graphentra.Options) {
+			o.Holds = func(context.Context, mspkit.TenantID, string) (bool, error) { return true, nil }
+		})
+		theirs := graphentra.Desired{Key: "mail", Name: "Mail", Secrets: []graphentra.Secret{{Name: "theirs"}}}
+		apply(t, c, plan(t, c, theirs))
+		d := theirs
+		d.Secrets = []graphentra.Secret{{Name: "main"}}
+		p := plan(t, c, d)
+		require.Len(t, p.Steps, 1)
+		require.Len(t, p.Kept, 1)
+		require.Equal(t, "client secret", p.Kept[0].What)
+		require.Contains(t, p.Kept[0].Which, passwords(dir)[0]["keyId"])
+		apply(t, c, p)
+		require.Len(t, passwords(dir), 2)
+		require.True(t, plan(t, c, theirs).Empty(), "it is still there")
+		d.Prune = true
+		p = plan(t, c, d)
+		require.Len(t, p.Steps, 1)
+		require.NotEmpty(t, p.Dangers())
+		apply(t, c, p)
+		require.Len(t, passwords(dir), 1)
+		require.Contains(t, passwords(dir)[0]["displayName"], "mspkit:main#")
+	})
+}
+
 func TestASecretThatSomebodyElseMadeMeanwhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -49,7 +49,7 @@
 //	enterprise application                      Application.ReadWrite.All
 //	assignments                                 AppRoleAssignment.ReadWrite.All, Application.Read.All, User.ReadBasic.All, GroupMember.Read.All
 //	consent                                     DelegatedPermissionGrant.ReadWrite.All and AppRoleAssignment.ReadWrite.All
-//	Conditional Access                          Policy.Read.All, Policy.ReadWrite.ConditionalAccess, Application.Read.All
+//	Conditional Access                          Policy.Read.All, Policy.ReadWrite.ConditionalAccess, Application.Read.All, Directory.Read.All
 //	Impact, Enforce                             AuditLog.Read.All as well
 //	Plan alone, Report, Expiring                Application.Read.All and Directory.Read.All
 //
@@ -93,7 +93,7 @@
 //	ErrLicence                    Microsoft Entra ID P1 is missing
 //	ErrSecretsForbidden           a policy of the tenant forbids the credential
 //	ErrSecurityDefaults           security defaults exclude Conditional Access
-//	ErrBreakGlass                 the group of emergency accounts is missing or empty
+//	ErrBreakGlass                 the group of emergency accounts is missing or has nobody who may sign in
 //	ErrUnseen                     enforce without the token of a report of the last day
 //	ErrUnproven                   the sign-in log shows no result of the policy
 //	ErrLockout                    whoever asks would lock themselves out

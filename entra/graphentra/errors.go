@@ -271,7 +271,7 @@ func (k Kind) needs() string {
 	case "assignment":
 		return "AppRoleAssignment.ReadWrite.All and Application.Read.All"
 	case "conditional":
-		return "Policy.Read.All, Policy.ReadWrite.ConditionalAccess and Application.Read.All"
+		return "Policy.Read.All, Policy.ReadWrite.ConditionalAccess, Application.Read.All and Directory.Read.All"
 	}
 	return "Application.ReadWrite.All"
 }

@@ -285,6 +285,19 @@ func TestPermissions(t *testing.T) {
 		_, err = c.Plan(t.Context(), tenant, graphentra.OutboundMail("mail", "Mail", false))
 		require.ErrorIs(t, err, graphentra.ErrPermission)
 		require.Contains(t, graphentra.Explain(err), "another id")
+
+		// One that Microsoft has switched off.
+		dir = entratest.NewDirectory("", nil)
+		for _, sp := range dir.Objects("servicePrincipals") {
+			if sp["appId"] == graphentra.GraphAppID {
+				for _, r := range sp["appRoles"].([]any) {
+					r.(map[string]any)["isEnabled"] = r.(map[string]any)["value"] != "Mail.Send"
+				}
+				require.True(t, dir.Edit(sp["id"].(string), map[string]any{"appRoles": sp["appRoles"]}))
+			}
+		}
+		_, err = client(t, dir).Plan(t.Context(), tenant, graphentra.OutboundMail("mail", "Mail", false))
+		require.ErrorIs(t, err, graphentra.ErrPermission)
 	})
 }
 
