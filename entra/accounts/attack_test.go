@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -351,5 +353,51 @@ func TestAnInvitationThatACrashLeftOpenIsNotGood(t *testing.T) {
 		list, err := w.service.Invitations(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, accounts.StateRevoked, list[0].State, name)
+	}
+}
+
+// A browser that hangs up in the middle must not leave a link that is used without an account.
+func TestWhoHangsUpIsLetInAllTheSame(t *testing.T) {
+	t.Parallel()
+	m := &meddler{accounts.NewMemory(), func(*accounts.Record) {}}
+	w := team(t, func(w *world) { w.store = m })
+	_, link := w.invite(t, accounts.Invite{AccountID: "otto"})
+	ctx, hangUp := context.WithCancel(t.Context())
+	m.change = func(*accounts.Record) { hangUp() }
+	a, err := w.service.Accept(ctx, token(link), answer(w.otto), "")
+	require.NoError(t, err)
+	require.Equal(t, "otto", a.ID)
+	require.True(t, a.Linked())
+}
+
+// Pages that were put behind the sign-in of another MSP by mistake show its admins nothing.
+func TestAnAdminOfAnotherOwnerSeesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	anna := w.set(t)
+	client := &http.Client{Transport: ownTransport(t)}
+	verifier, err := entra.NewVerifier(w.Cloud(), w.app.ID, &entra.VerifierOptions{Now: w.now, HTTPClient: client})
+	require.NoError(t, err)
+	north, err := entra.NewSSO(verifier, w.ring, &entra.SSOOptions{
+		Cloud: w.Cloud(), ClientID: w.app.ID, Secret: mspkit.Redact("the client secret"), Owner: "north", BaseURL: w.origin + "/auth", Tenants: []string{w.north.ID},
+		Resolve: w.service.Resolve, Now: w.now, Home: "/home", HTTPClient: client,
+	})
+	require.NoError(t, err)
+	u, err := url.Parse(w.origin)
+	require.NoError(t, err)
+	o := w.options
+	o.Owner = "south"
+	service, err := accounts.New(w.store, w.ring, &o)
+	require.NoError(t, err)
+	south, err := service.Handler("/accounts", north, &w.pages)
+	require.NoError(t, err)
+	for status, h := range map[int]http.Handler{http.StatusOK: w.handler, http.StatusNotFound: south} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, w.base+"/", http.NoBody)
+		for _, c := range anna.http.Jar.Cookies(u) {
+			r.AddCookie(c)
+		}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		require.Equal(t, status, rec.Code)
 	}
 }

@@ -134,7 +134,9 @@ func TestTheFormOfAnAccountTakesNothingElse(t *testing.T) {
 
 func TestAnAdminInvitesOnPages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newWorld(t, func(w *world) { // every client is connected: the list of clients decides
+		w.options.ClientTenants = func(context.Context, mspkit.TenantID) ([]string, error) { return []string{w.contoso.ID}, nil }
+	})
 	anna := w.set(t)
 	boss := w.boss(t)
 	p := anna.get(w.base + "/invite")

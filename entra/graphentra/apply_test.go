@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -369,6 +370,26 @@ func TestSomebodyChangedTheTenant(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAnApplicationThatTookThePlaceOfAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := entratest.NewDirectory("", nil)
+		c := client(t, dir)
+		d := graphentra.SignIn("signin", "north", "North IT", "https://msp.example/auth")
+		apply(t, c, plan(t, c, d))
+		more := d
+		more.RedirectURIs = append(slices.Clone(d.RedirectURIs), "https://new.example/callback")
+		p := plan(t, c, more)
+		require.Len(t, p.Steps, 1)
+		require.True(t, dir.Remove(dir.Objects("applications")[0]["id"].(string)))
+		apply(t, c, plan(t, c, d))
+		writes := dir.Writes()
+		_, err := c.Apply(t.Context(), p, nil)
+		require.ErrorIs(t, err, graphentra.ErrChanged)
+		require.Equal(t, writes, dir.Writes())
+	})
 }
 
 func TestAnotherTenantBehindTheSameName(t *testing.T) {

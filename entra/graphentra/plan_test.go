@@ -2,6 +2,7 @@ package graphentra_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -286,18 +287,39 @@ func TestPermissions(t *testing.T) {
 		require.ErrorIs(t, err, graphentra.ErrPermission)
 		require.Contains(t, graphentra.Explain(err), "another id")
 
-		// One that Microsoft has switched off.
-		dir = entratest.NewDirectory("", nil)
-		for _, sp := range dir.Objects("servicePrincipals") {
-			if sp["appId"] == graphentra.GraphAppID {
-				for _, r := range sp["appRoles"].([]any) {
-					r.(map[string]any)["isEnabled"] = r.(map[string]any)["value"] != "Mail.Send"
+		// One that is switched off, and one that people can have and no application.
+		for field, is := range map[string]any{"isEnabled": false, "allowedMemberTypes": []any{"User"}} {
+			dir = entratest.NewDirectory("", nil)
+			for _, sp := range dir.Objects("servicePrincipals") {
+				if sp["appId"] == graphentra.GraphAppID {
+					for _, r := range sp["appRoles"].([]any) {
+						if r := r.(map[string]any); r["value"] == "Mail.Send" {
+							r[field] = is
+						}
+					}
+					require.True(t, dir.Edit(sp["id"].(string), map[string]any{"appRoles": sp["appRoles"]}))
 				}
-				require.True(t, dir.Edit(sp["id"].(string), map[string]any{"appRoles": sp["appRoles"]}))
 			}
+			_, err = client(t, dir).Plan(t.Context(), tenant, graphentra.OutboundMail("mail", "Mail", false))
+			require.ErrorIs(t, err, graphentra.ErrPermission, field)
 		}
-		_, err = client(t, dir).Plan(t.Context(), tenant, graphentra.OutboundMail("mail", "Mail", false))
-		require.ErrorIs(t, err, graphentra.ErrPermission)
+	})
+}
+
+func TestWhatToThinkAboutIsSaid(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := entratest.NewDirectory("", nil)
+		d := everything(t, dir)
+		d.Audience, d.Unassigned = graphentra.AudienceAny, true
+		p := plan(t, client(t, dir), d)
+		for _, danger := range []string{
+			"People of every tenant may sign in", "Everybody in the tenant may sign in", "An administrator of the application may do everything",
+			"in the whole tenant, by itself", "Tokens of this issuer",
+		} {
+			require.True(t, slices.ContainsFunc(p.Dangers(), func(s graphentra.Step) bool { return strings.Contains(s.Danger, danger) }), danger)
+			require.Contains(t, p.String(), danger)
+		}
 	})
 }
 

@@ -130,11 +130,13 @@ func acceptFails(s *suite) {
 		_, err := s.b.Accept(s.Context(), r.Hash, a, start)
 		s.is(err, want)
 	}
+	_, err := s.b.Accept(s.Context(), r.Hash, linked(north, "taken", 1), start)
+	s.is(err, accounts.ErrLinked) // also who it is linked to gets no other role by it
 	s.invited(r)
 	for _, a := range []accounts.Account{taken, off, portal} {
 		s.has(a)
 	}
-	_, err := s.a.Account(s.Context(), north, "new")
+	_, err = s.a.Account(s.Context(), north, "new")
 	s.is(err, accounts.ErrNotFound)
 	_, err = s.a.Accept(s.Context(), r.Hash, linked(north, "new", 3), start)
 	s.no(err)
