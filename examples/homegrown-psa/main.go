@@ -25,7 +25,7 @@ import (
 const schema = `
 CREATE TABLE tickets (id TEXT PRIMARY KEY, title TEXT NOT NULL, status TEXT NOT NULL);
 CREATE TABLE notes (id INTEGER PRIMARY KEY, ticket TEXT NOT NULL REFERENCES tickets, author TEXT NOT NULL, public BOOL NOT NULL,
-	text TEXT NOT NULL, at INTEGER NOT NULL, key TEXT UNIQUE);
+	text TEXT NOT NULL, at INTEGER NOT NULL, key TEXT, UNIQUE (ticket, key));
 INSERT INTO tickets VALUES ('4711', 'Cannot sign in after the holidays', 'open'), ('4712', 'Printer is on fire', 'closed');
 INSERT INTO notes (ticket, author, public, text, at) VALUES ('4711', 'dana@contoso.example', TRUE, 'I have forgotten my password.', 1790000000)`
 
@@ -51,9 +51,10 @@ func adapter(db *sql.DB) (*custom.System, error) {
 			if n.Title != "" {
 				n.Text = n.Title + "\n\n" + n.Text
 			}
-			// The same key is the same note: a repeat changes nothing and gives the same id.
+			// The same key is the same note of a ticket: a repeat changes nothing and gives the same id. It is unique within a
+			// tenant only, so that the key alone would lose the note of another one.
 			err = db.QueryRowContext(ctx, `INSERT INTO notes (ticket, author, public, text, at, key) VALUES (?, ?, ?, ?, ?, nullif(?, ''))
-				ON CONFLICT (key) DO UPDATE SET key = key RETURNING id`,
+				ON CONFLICT (ticket, key) DO UPDATE SET key = key RETURNING id`,
 				ref.Ticket.ID, us, n.Visibility == psa.Public, n.Text, time.Now().Unix(), n.Key).Scan(&id)
 			return id, err
 		},
