@@ -224,6 +224,23 @@ func TestANoteThatIsMovedToAnotherTicketInTheStoreDoesNotOpen(t *testing.T) {
 	}
 }
 
+// Nor can they have the text of one note arrive as another one, or a worker end in a panic.
+func TestANoteThatIsExchangedInTheStoreDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	a, b := w.add(ref, secretNote()), w.add(ref, psa.Note{Text: "x"})
+	x, y := w.store.entries[memoryID{ref.Tenant, a}], w.store.entries[memoryID{ref.Tenant, b}]
+	x.Sealed, y.Sealed = y.Sealed, x.Sealed
+	parts := w.add(ref, psa.Note{Text: "y"})
+	w.store.entries[memoryID{ref.Tenant, parts}].Parts = 2
+	w.finish(ref)
+	for _, id := range []string{a, b, parts} {
+		require.Equal(t, Dead, w.get(id).State)
+		require.Contains(t, w.get(id).Fault, "altered or moved")
+	}
+	require.Zero(t, w.desk.tries())
+}
+
 // A client without ids may give back the key, which is to be seen nowhere.
 func TestAKeyThatComesBackAsAnIDIsNotKept(t *testing.T) {
 	t.Parallel()

@@ -267,6 +267,17 @@ func TestANoteWhoseKeyIsMissingWaitsAndOneThatWasAlteredIsDead(t *testing.T) {
 	require.Contains(t, w.get(id).Fault, "altered")
 }
 
+func TestWhatIsListedIsWithoutTheSealedTextAndTheKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	e := w.get(w.add(ref, secretNote()))
+	require.Empty(t, e.Sealed)
+	require.Empty(t, e.Key)
+	list, err := w.box.List(t.Context(), Filter{Tenant: ref.Tenant})
+	require.NoError(t, err)
+	require.Equal(t, []Entry{e}, list)
+}
+
 func TestANoteMovedToAnotherTenantDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})

@@ -354,3 +354,51 @@ func (f *flaky) Events(ctx context.Context, limit int) ([]Event, error) {
 	}
 	return f.Memory.Events(ctx, limit)
 }
+
+func TestATicketWithManyNotesMakesRoomForOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	for range maxDrain + 1 {
+		w.add(ref, psa.Note{Text: "x"})
+	}
+	require.Equal(t, w.clock.Now(), w.drain(ref), "it comes back at once, behind what waits")
+	require.Len(t, w.desk.texts(ref), maxDrain)
+	require.Empty(t, w.store.streams[StreamOf(ref)].holder, "and another worker may take it")
+	require.Zero(t, w.drain(ref))
+	require.Len(t, w.desk.texts(ref), maxDrain+1)
+}
+
+func TestARecorderHasAsLongAsATry(t *testing.T) {
+	t.Parallel()
+	var left time.Duration
+	w := newWorld(t, Options{TryTimeout: time.Minute, Recorder: RecorderFunc(func(ctx context.Context, _ Event) error {
+		end, ok := ctx.Deadline()
+		require.True(t, ok)
+		left = time.Until(end)
+		return nil
+	})})
+	w.add(ref, psa.Note{Text: "x"})
+	w.finish(ref)
+	w.record()
+	require.Positive(t, left)
+	require.LessOrEqual(t, left, time.Minute)
+}
+
+// wakes counts.
+type wakes struct{ n int }
+
+func (w *wakes) Wake(context.Context, mspkit.Stream, time.Time) error { w.n++; return nil }
+func (*wakes) Handle(string, mspkit.Drain) error                      { return nil }
+func (*wakes) Run(context.Context) error                              { return nil }
+
+func TestAProcessThatOnlyAcceptsDoesNotFillALoop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	q := &wakes{}
+	w.box.loop, w.box.queue = q, q
+	w.add(ref, psa.Note{Text: "x"})
+	require.Zero(t, q.n)
+	w.box.running.Store(true)
+	w.add(ref, psa.Note{Text: "x"})
+	require.Equal(t, 1, q.n)
+}
