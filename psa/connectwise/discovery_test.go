@@ -1,6 +1,7 @@
 package connectwise_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -117,6 +118,30 @@ func TestTheDiscoveryIsSharedAndItsErrorIsNotKept(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, n)
+}
+
+// One caller asks for all who wait. That it gives up is nothing to the others.
+func TestWhoWaitsForTheDiscoveryOutlivesTheOneWhoAsks(t *testing.T) {
+	t.Parallel()
+	c, _, rec := recorded(t, nil, nil)
+	ctx, giveUp := context.WithCancel(t.Context())
+	asked, asking := make(chan struct{}), true
+	rec.answer = func(r *http.Request) *http.Response {
+		if strings.HasPrefix(r.URL.Path, "/login/") && asking {
+			asking = false
+			close(asked)
+			<-r.Context().Done()
+		}
+		return nil
+	}
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := c.GetTicket(ctx, ref("4711")); first <- err }()
+	<-asked
+	go func() { _, err := c.GetTicket(t.Context(), ref("4711")); second <- err }()
+	time.Sleep(50 * time.Millisecond) // so that it most likely waits; otherwise it asks by itself
+	giveUp()
+	require.ErrorIs(t, <-first, psa.ErrUnavailable)
+	require.NoError(t, <-second)
 }
 
 func TestASiteThatIsNoneIsNotBelieved(t *testing.T) {

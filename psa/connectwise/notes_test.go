@@ -251,3 +251,36 @@ func TestTheNoteLimitHoldsForAnyText(t *testing.T) {
 		}
 	}
 }
+
+// An answer of 201 that names nothing may come from something in between.
+func TestAWriteThatNamesNothingIsUnclear(t *testing.T) {
+	t.Parallel()
+	c, _, rec := recorded(t, nil, nil)
+	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	for what, write := range map[string]func() error{
+		"note": func() error { _, err := c.AddNote(t.Context(), ref("4711"), psa.Note{Text: "x"}); return err },
+		"contact note": func() error {
+			_, err := c.AddContactNote(t.Context(), "contoso", "201", psa.Note{Text: "x"})
+			return err
+		},
+		"time": func() error {
+			_, err := c.LogTime(t.Context(), ref("4711"), psa.TimeEntry{Start: now, End: now.Add(time.Hour)})
+			return err
+		},
+		"ticket": func() error {
+			_, err := c.CreateTicket(t.Context(), "contoso", psa.NewTicket{Title: "x", CompanyID: "12"})
+			return err
+		},
+		"callback": func() error { _, err := c.CreateCallback(t.Context(), "ticket", hook); return err },
+	} {
+		for _, body := range []string{`{}`, `null`, `{"id":0}`, `{"id":-1}`} {
+			rec.answer = func(r *http.Request) *http.Response {
+				if r.Method == http.MethodPost {
+					return text(http.StatusCreated, body)
+				}
+				return nil
+			}
+			require.ErrorIs(t, write(), psa.ErrAmbiguousWrite, "%s: %s", what, body)
+		}
+	}
+}

@@ -106,6 +106,9 @@ func TestAConditionThatIsIgnoredFindsNoOtherTicket(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, got.ID, again.ID)
 	require.Len(t, srv.Desk().Tickets(), 3)
+	other, err := c.CreateTicket(t.Context(), "fabrikam", psa.NewTicket{Title: "once", CompanyID: "13", Key: "vrf_1"})
+	require.NoError(t, err)
+	require.NotEqual(t, got.ID, other.ID, "nor another company's")
 }
 
 func TestWhereTicketsCannotBeSearchedByKey(t *testing.T) {

@@ -221,6 +221,13 @@ func TestAnAnswerToTheKeyRequestIsBounded(t *testing.T) {
 		require.Error(t, err)
 		require.Equal(t, forged, psaWebhook(err), "%.20s: %v", body, err)
 	}
+	// Much on the host answers JSON without a key in it, and anybody can sign with none.
+	signed := fmt.Sprintf(`{"ID":4711,"Type":"ticket","Metadata":{"key_url":%q}}`, srv.URL+"/any/answer")
+	for _, body := range []string{`{}`, `{"signing_key":""}`, `{"signing_key":null}`, `null`} {
+		rec.answer = func(*http.Request) *http.Response { return text(200, body) }
+		_, err := c.VerifyWebhook(raw(t, "", signed))
+		require.ErrorIs(t, err, psa.ErrWebhook, body)
+	}
 	rec.answer = func(*http.Request) *http.Response { return text(302, "", "Location", "https://evil.example/") }
 	rec.take()
 	_, err := c.VerifyWebhook(call(t, srv, event))
@@ -298,7 +305,7 @@ func TestOnTheCloudNoCallbackIsTakenWithoutASecret(t *testing.T) {
 	const secret = "0123456789abcdef"
 	for site, shared := range map[string]bool{
 		"na.myconnectwise.net": true, "API-NA.MyConnectWise.net": true, "na.myconnectwise.net.": true, "staging.connectwisedev.com:443": true,
-		"psa.msp.example": false, "myconnectwise.net.evil.example": false,
+		"psa.msp.example": false, "myconnectwise.net.evil.example": false, "evilmyconnectwise.net": false,
 	} {
 		for _, own := range []string{"", secret} {
 			rec := &recorder{answer: func(*http.Request) *http.Response { return text(200, `{"signing_key":"k"}`) }}
