@@ -198,6 +198,16 @@ func TestDataMayBeNotedOnlyWhereItStaysInternal(t *testing.T) {
 	require.ErrorIs(t, c.CanNoteData(t.Context(), ref("4711")), psa.ErrClosed)
 	c, _ = start(t, &psatest.ConnectWiseOptions{ClosedLoop: true}, nil)
 	require.ErrorIs(t, c.CanNoteData(t.Context(), ref("4711")), psa.ErrUnsupported)
+	c, _, rec := recorded(t, nil, nil)
+	for _, flag := range []string{"closedLoopAllFlag", "closedLoopInternalAnalysisFlag"} {
+		rec.answer = func(r *http.Request) *http.Response {
+			if strings.Contains(r.URL.Path, "/service/boards/") {
+				return text(http.StatusOK, `{"id":1,"`+flag+`":true}`)
+			}
+			return nil
+		}
+		require.ErrorIs(t, c.CanNoteData(t.Context(), ref("4711")), psa.ErrUnsupported, "either flag is enough: %s", flag)
+	}
 }
 
 func TestATimeEntry(t *testing.T) {

@@ -106,9 +106,18 @@ func TestAConditionThatIsIgnoredFindsNoOtherTicket(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, got.ID, again.ID)
 	require.Len(t, srv.Desk().Tickets(), 3)
+
+	c, _, rec := recorded(t, nil, nil)
+	rec.answer = func(r *http.Request) *http.Response {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/service/tickets") {
+			return text(http.StatusOK, `[{"id":4711,"externalXRef":"vrf_1","company":{"id":12}}]`, "Link", "")
+		}
+		return nil
+	}
 	other, err := c.CreateTicket(t.Context(), "fabrikam", psa.NewTicket{Title: "once", CompanyID: "13", Key: "vrf_1"})
 	require.NoError(t, err)
-	require.NotEqual(t, got.ID, other.ID, "nor another company's")
+	require.NotEqual(t, "4711", other.ID, "nor another company's")
+	require.Equal(t, "13", other.Company.ID)
 }
 
 func TestWhereTicketsCannotBeSearchedByKey(t *testing.T) {

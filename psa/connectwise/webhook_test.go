@@ -208,6 +208,27 @@ func TestTheKeyIsFetchedWithCredentialsWhereAsked(t *testing.T) {
 	}
 }
 
+// The site is another origin than the API's host: a key there is fetched without credentials.
+func TestCredentialsForTheSigningKeyGoToTheAPIOnly(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef"
+	for host, signed := range map[string]bool{"na.myconnectwise.net": false, "api-na.myconnectwise.net": true} {
+		rec := &recorder{answer: func(*http.Request) *http.Response { return text(200, `{"signing_key":"k"}`) }}
+		c, err := connectwise.New("na.myconnectwise.net", "acme", credentials, &connectwise.Options{
+			CallbackSecret: mspkit.Redact(secret), SignKeyRequest: true, HTTPClient: &http.Client{Transport: rec},
+		})
+		require.NoError(t, err)
+		body := fmt.Sprintf(`{"ID":4711,"Type":"ticket","Metadata":{"key_url":"https://%s/keys/1"}}`, host)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, hook+"4711&cs="+secret, strings.NewReader(body))
+		r.Header.Set("X-Content-Signature", psatest.SignConnectWise("k", []byte(body)))
+		_, err = c.VerifyWebhook(r)
+		require.NoError(t, err, host)
+		got := rec.take()
+		require.Len(t, got, 1)
+		require.Equal(t, signed, got[0].header.Get("Authorization") != "", host)
+	}
+}
+
 func TestAnAnswerToTheKeyRequestIsBounded(t *testing.T) {
 	t.Parallel()
 	c, srv, rec := recorded(t, nil, nil)
