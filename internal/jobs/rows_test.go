@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,4 +74,48 @@ func TestRowsLeaveAStoreThatFails(t *testing.T) {
 		require.NoError(t, r.Sweep(t.Context()))
 	}
 	require.Equal(t, 1, swept, "once a minute")
+}
+
+// due are so many streams that stay due whatever is done.
+func due(n int) func(context.Context, int) ([]mspkit.Stream, error) {
+	return func(_ context.Context, limit int) ([]mspkit.Stream, error) {
+		out := make([]mspkit.Stream, min(limit, n))
+		for i := range out {
+			out[i] = mspkit.Stream{Kind: "x", Tenant: "t", Key: strconv.Itoa(i)}
+		}
+		return out, nil
+	}
+}
+
+func TestRowsThatCannotBeDoneHideNoOthers(t *testing.T) {
+	t.Parallel()
+	const many = 3 * jobs.LeastPoll
+	done, woken := map[mspkit.Stream]bool{}, map[mspkit.Stream]bool{}
+	r := &jobs.Rows{
+		Name: "x", Keep: time.Hour, Now: time.Now, Due: due(many),
+		Drain:  func(_ context.Context, s mspkit.Stream) (time.Time, error) { done[s] = true; return time.Time{}, nil },
+		Wake:   func(_ context.Context, s mspkit.Stream) error { woken[s] = true; return nil },
+		Expire: func(context.Context, time.Time, int) (int, error) { return 0, nil },
+	}
+	require.NoError(t, r.Once(t.Context()))
+	require.Len(t, done, many)
+	for _, n := range []int{jobs.LeastPoll, 2 * jobs.LeastPoll, many} { // twice as many each time
+		clear(woken)
+		require.NoError(t, r.Poll(t.Context()))
+		require.Len(t, woken, n)
+	}
+	r.Due = due(10 * jobs.LeastPoll)
+	clear(woken)
+	require.NoError(t, r.Poll(t.Context()))
+	require.Len(t, woken, jobs.LeastPoll, "and as few again after a poll that found all")
+}
+
+func TestRowsThatAreKeptForEverAreNotSwept(t *testing.T) {
+	t.Parallel()
+	r := &jobs.Rows{
+		Name: "x", Keep: -1, Now: time.Now, Due: due(0),
+		Expire: func(context.Context, time.Time, int) (int, error) { t.Error("swept"); return 0, nil },
+	}
+	require.NoError(t, r.Sweep(t.Context()))
+	require.NoError(t, r.Once(t.Context()))
 }
