@@ -15,7 +15,7 @@ func TestSuggestSaysWhichCompanyMayBeWhichTenant(t *testing.T) {
 	tenants := []psa.KnownTenant{
 		{ID: "contoso", Name: "Contoso Ltd.", Domains: []string{"https://www.contoso.example/", "gmail.com"}},
 		{ID: "contoso", Name: "Contoso Ltd.", Domains: []string{"contoso.example"}}, // listed twice by the host
-		{ID: "fabrikam", Name: "Fabrikam Robotics", Domains: []string{"fabrikam.example", "group.example"}},
+		{ID: "fabrikam", Name: "Fabrikam Robotics", Domains: []string{"fabrikam.example", "group.example", "outlook.de"}},
 		{ID: "north", Name: "Northwind", Domains: []string{"group.example"}},
 		{ID: "south", Name: "Northwind GmbH"},
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -300,6 +301,12 @@ func TestWhatIsInNoTicketIsLogged(t *testing.T) {
 	d.refuse = &psa.Error{System: "halopsa", Op: "add note", Err: psa.ErrClosed}
 	require.NoError(t, l.Verify().Record(t.Context(), event(verify.EventConfirmed)))
 	require.Contains(t, logged.String(), "the ticket is closed or merged")
+	// Of an error that may say anything only the sentinel is told.
+	logged.Reset()
+	d.refuse = fmt.Errorf("cannot write %q: %w", "a canary", mspkit.ErrInvalid)
+	require.NoError(t, l.Verify().Record(t.Context(), event(verify.EventConfirmed)))
+	require.Contains(t, logged.String(), mspkit.ErrInvalid.Error())
+	require.NotContains(t, logged.String(), "canary")
 	for _, later := range []error{psa.ErrUnavailable, psa.ErrAmbiguousWrite, psa.ErrForbidden, errors.New("anything")} {
 		d.refuse = later
 		require.ErrorIs(t, l.Verify().Record(t.Context(), event(verify.EventConfirmed)), later)
