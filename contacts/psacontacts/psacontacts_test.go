@@ -244,6 +244,15 @@ func TestMappingsThatChange(t *testing.T) {
 		ids, _ := r.list(t, "contoso", "")
 		require.Equal(t, "b1 b2 b3", ids)
 	})
+	t.Run("between pages, of another company: begin again", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, true, psacontacts.Options{})
+		p, err := r.FetchContacts(t.Context(), contacts.Query{Tenant: "contoso"})
+		require.NoError(t, err)
+		mapTo(t, r.store, "contoso", "05") // a whole run that goes on would leave out who is in it
+		_, err = r.FetchContacts(t.Context(), contacts.Query{Tenant: "contoso", Cursor: p.Next})
+		require.ErrorIs(t, err, contacts.ErrCursor)
+	})
 	t.Run("while the system answers: nobody is handed out", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, true, psacontacts.Options{})
