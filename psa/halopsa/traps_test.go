@@ -470,3 +470,29 @@ func TestNewReportsEveryFault(t *testing.T) {
 	_, err = halopsa.New("psa.example.com:8443", halopsa.Credentials{ClientID: "x", ClientSecret: mspkit.Redact("y")}, nil)
 	require.NoError(t, err)
 }
+
+// An answer of 2xx that names nothing may come from something in between.
+func TestAWriteThatNamesNothingIsUnclear(t *testing.T) {
+	t.Parallel()
+	w := open(t, nil, nil)
+	start := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		op    string
+		write func() error
+	}{
+		"note": {psatest.OpAddNote, func() error { _, err := w.client.AddNote(t.Context(), ref("4711"), psa.Note{Text: "x"}); return err }},
+		"time": {psatest.OpLogTime, func() error {
+			_, err := w.client.LogTime(t.Context(), ref("4711"), psa.TimeEntry{Start: start, End: start.Add(time.Hour), Text: "x"})
+			return err
+		}},
+		"ticket": {psatest.OpCreateTicket, func() error {
+			_, err := w.client.CreateTicket(t.Context(), "contoso", psa.NewTicket{Title: "x", CompanyID: "12"})
+			return err
+		}},
+	} {
+		for _, body := range []string{`[]`, `null`, `{"record_count":0}`, `[{"id":0}]`, `{"id":null}`} {
+			w.desk.SetFault(psatest.Times(1, psatest.Fault{Status: http.StatusCreated, Body: body}, tc.op))
+			require.ErrorIs(t, tc.write(), psa.ErrAmbiguousWrite, "%s: %s", name, body)
+		}
+	}
+}
