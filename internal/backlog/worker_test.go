@@ -571,3 +571,52 @@ func TestAStoreThatFailsForAWhileLosesNothing(t *testing.T) {
 		})
 	}
 }
+
+// slow is a store that takes its time to hand an item out.
+type slow struct{ *backlog.Memory }
+
+func (s slow) Next(ctx context.Context, stream mspkit.Stream, holder string, now, until time.Time) (backlog.Item, error) {
+	it, err := s.Memory.Next(ctx, stream, holder, now, until)
+	time.Sleep(10 * time.Second)
+	return it, err
+}
+
+// The lease began when it was asked for.
+func TestWhatTheStoreTakesIsTakenOffTheHandlersTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var left time.Duration
+		w, err := backlog.New(slow{backlog.NewMemory()}, func(ctx context.Context, _ backlog.Item) error {
+			end, _ := ctx.Deadline()
+			left = time.Until(end)
+			return nil
+		}, &backlog.Options{Kind: "posts", Lease: time.Minute, Timeout: 50 * time.Second})
+		require.NoError(t, err)
+		_, err = w.Add(t.Context(), item("a", "1"))
+		require.NoError(t, err)
+		require.NoError(t, w.RunOnce(t.Context()))
+		require.Equal(t, 40*time.Second, left)
+	})
+}
+
+func TestAStreamOfManyItemsMakesRoomForOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		done := 0
+		w, err := backlog.New(backlog.NewMemory(), func(context.Context, backlog.Item) error { done++; return nil }, &backlog.Options{Kind: "posts"})
+		require.NoError(t, err)
+		for i := range 150 {
+			_, err := w.Add(t.Context(), item("a", strconv.Itoa(i)))
+			require.NoError(t, err)
+		}
+		stream := mspkit.Stream{Kind: "posts", Tenant: "contoso", Key: "a"}
+		again, err := w.Drain(t.Context(), stream)
+		require.NoError(t, err)
+		require.Equal(t, time.Now(), again, "it comes back at once, behind what waits")
+		require.Equal(t, 100, done)
+		again, err = w.Drain(t.Context(), stream)
+		require.NoError(t, err)
+		require.Zero(t, again)
+		require.Equal(t, 150, done)
+	})
+}
