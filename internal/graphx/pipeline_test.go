@@ -270,7 +270,16 @@ func TestATenantThatWasReleasedIsNotReadOn(t *testing.T) {
 		require.ErrorIs(t, call(), released)
 		require.Equal(t, sent, a.count())
 
+		// It is back with the same credential, which may lead elsewhere by now: the token from before is not used on.
+		refused = nil
+		require.NoError(t, call())
+		require.Len(t, first.requests(), 2)
+
 		// It is back, and leads elsewhere; then it leads elsewhere without having been away.
+		refused = released
+		time.Sleep(30 * time.Second)
+		require.ErrorIs(t, call(), released)
+		sent = a.count()
 		refused, cred = nil, second
 		require.NoError(t, call())
 		require.Equal(t, "Bearer "+testToken+"2", a.got[sent].Header.Get("Authorization"))
