@@ -138,12 +138,13 @@ func (s *Senders) mailer(ctx context.Context, tenant mspkit.TenantID, now bool) 
 	}
 	out := &noting{s: s, m: m}
 	// What this instance has found counts also where the store has not taken it.
-	if now || sender.Problem != "" || noted != "" || s.c.o.Now().Sub(last) >= recheck {
+	wrong := sender.Problem != "" || noted != ""
+	if now || wrong || s.c.o.Now().Sub(last) >= recheck {
 		err := s.look(ctx, sender)
 		switch {
 		case errors.Is(err, ErrNotShared):
 			out.refuse = &Error{Op: "send", Err: mail.ErrAuth, Cause: err, Advice: explain(err)}
-		case err != nil && (now || errors.Is(err, mail.ErrAuth)):
+		case err != nil && (now || wrong || errors.Is(err, mail.ErrAuth)): // what was wrong is so until a look says otherwise
 			out.refuse = err
 		}
 	}

@@ -154,6 +154,16 @@ func TestAMailboxThatIsNotSharedAnyMore(t *testing.T) {
 			require.NoError(t, err)
 			require.Contains(t, s.Problem, tc.says)
 			require.Error(t, w.senders.Look(t.Context(), "contoso"))
+			// Where Graph cannot tell now, what it told before is true: nothing goes through it.
+			w.fake.SetFault(func(r *http.Request) *graphfake.Fault {
+				if r.Method != http.MethodGet {
+					return nil
+				}
+				return &graphfake.Fault{Status: http.StatusServiceUnavailable}
+			})
+			_, err = w.send(t, letter())
+			require.ErrorIs(t, err, mail.ErrTemporary)
+			require.Empty(t, w.tenants["contoso"].Sent())
 		})
 	}
 	// Within the day Exchange itself tells of one that is gone.
