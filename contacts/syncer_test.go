@@ -427,6 +427,19 @@ func TestScheduledTenantsAreSynced(t *testing.T) {
 	w.advance(1000 * time.Hour)
 	require.NoError(t, s.RunOnce(t.Context()))
 	require.Len(t, w.source.Queries(), asked)
+
+	// A run by hand does not schedule what is paused, whether it fails or not.
+	r, err := s.Sync(t.Context(), contoso, nil)
+	require.Error(t, err)
+	require.Zero(t, r.Next)
+	w.source.SetFault(nil)
+	r, err = s.Sync(t.Context(), fabrikam, nil)
+	require.NoError(t, err)
+	require.Zero(t, r.Next)
+	asked = len(w.source.Queries())
+	w.advance(1000 * time.Hour)
+	require.NoError(t, s.RunOnce(t.Context()))
+	require.Len(t, w.source.Queries(), asked)
 }
 
 func TestRunSyncsWhatIsScheduledAndTellsTheHook(t *testing.T) {
