@@ -111,12 +111,12 @@ func TestWhoHasLeftIsNoSubject(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.list("entra", begin, dana(mobile))
-	id, r := w.id("entra", oid), resolver(t, w.dir, nil)
+	id, r := w.id("entra", oid), resolver(t, w.dir, &contactdest.Options{EntraTenant: entra})
 	w.list("entra", begin.Add(day))
 	_, err := r.Subject(t.Context(), "contoso", id)
 	require.ErrorIs(t, err, contactdest.ErrLeft)
 	require.NotContains(t, err.Error(), "Dana")
-	for _, address := range []string{mobile, "dana@contoso.example"} {
+	for _, address := range []string{mobile, "dana@contoso.example", tid + "/" + oid} {
 		found, err := r.Lookup(t.Context(), "contoso", address)
 		require.NoError(t, err)
 		require.Nil(t, found)
@@ -221,6 +221,12 @@ func TestAPersonInEntraIsAsOldAsTheHistorySays(t *testing.T) {
 		w.list("entra", begin.Add(2*day), c)
 		require.NoError(t, w.dir.Link(t.Context(), "contoso", w.id("entra", oid), w.id("entra", old.ID), "jane", begin.Add(3*day)))
 		require.Equal(t, begin.Add(3*day), age(w, "entra", oid))
+		r := resolver(t, w.dir, &contactdest.Options{EntraTenant: entra})
+		for address, found := range map[string]bool{tid + "/" + oid: true, tid + "/" + old.ID: false} {
+			got, err := r.Lookup(t.Context(), "contoso", address)
+			require.NoError(t, err)
+			require.Equal(t, found, got != nil, "the account that was deleted asks for nobody")
+		}
 		w.list("entra", begin.Add(40*day), old, c)
 		s, err := resolver(t, w.dir, &contactdest.Options{EntraTenant: entra}).Subject(t.Context(), "contoso", w.id("entra", oid))
 		require.NoError(t, err)
@@ -380,6 +386,67 @@ func (failing) Find(context.Context, contacts.Search) ([]contacts.Contact, error
 
 func (failing) Get(context.Context, mspkit.TenantID, string) (contacts.Contact, error) {
 	return contacts.Contact{}, errDown
+}
+
+// told is a directory with a history of its own, which gives one contact for everything.
+type told struct {
+	contactdest.Directory
+
+	c      contacts.Contact
+	events []contacts.Event
+}
+
+func (d told) Get(context.Context, mspkit.TenantID, string) (contacts.Contact, error) {
+	return d.c, nil
+}
+
+func (d told) BySource(context.Context, mspkit.TenantID, string, string) (contacts.Contact, error) {
+	return d.c, nil
+}
+
+func (d told) Find(context.Context, contacts.Search) ([]contacts.Contact, error) {
+	return []contacts.Contact{d.c}, nil
+}
+
+func (d told) History(context.Context, mspkit.TenantID, string, int) ([]contacts.Event, error) {
+	return d.events, nil
+}
+
+func TestOnlyTheFirstListingOfEntraVouchesForTheTimeBefore(t *testing.T) {
+	t.Parallel()
+	joined := contacts.Event{Kind: contacts.Joined, Contact: "c", Source: "entra", First: true, At: begin}
+	elsewhere := joined
+	elsewhere.Source = "connectwise"
+	for name, tc := range map[string]struct {
+		events []contacts.Event // the latest first
+		want   time.Time
+	}{
+		"listed by Entra":           {[]contacts.Event{joined}, begin.Add(-365 * day)},
+		"listed by another source":  {[]contacts.Event{elsewhere}, begin},
+		"part of somebody for once": {[]contacts.Event{{Kind: contacts.Linked, Contact: "x", Other: "c", At: begin.Add(day)}, joined}, begin.Add(-365 * day)},
+	} {
+		c := dana()
+		c.ID, c.Sources = "c", map[string]string{"entra": oid}
+		r := resolver(t, told{c: c, events: tc.events}, &contactdest.Options{EntraTenant: entra, Known: 365 * day})
+		s, err := r.Subject(t.Context(), "contoso", "c")
+		require.NoError(t, err)
+		require.Equal(t, tid+"/"+oid, s.Destinations[0].Address)
+		require.Equal(t, tc.want, s.Destinations[0].FirstSeen, name)
+	}
+}
+
+func TestWhoeverADirectoryFindsIsOfTheTenant(t *testing.T) {
+	t.Parallel()
+	c := dana(mobile)
+	c.Tenant, c.Sources = "fabrikam", map[string]string{"entra": oid}
+	r := resolver(t, told{c: c}, &contactdest.Options{EntraTenant: entra})
+	for _, address := range []string{mobile, "dana@contoso.example", tid + "/" + oid} {
+		got, err := r.Lookup(t.Context(), "contoso", address)
+		require.NoError(t, err)
+		require.Nil(t, got)
+	}
+	_, err := r.Subject(t.Context(), "contoso", "c")
+	require.ErrorIs(t, err, mspkit.ErrInvalid)
 }
 
 func TestFaultsAreNoAnswers(t *testing.T) {
