@@ -196,6 +196,26 @@ func TestACursorThatIsAlwaysRefusedIsTriedLaterEachTime(t *testing.T) {
 }
 
 // What another instance does at the same time is no failure of the tenant.
+func TestARunThatAnotherInstanceHasCompletedIsDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, faster := w.syncer(t, &contacts.SyncerOptions{Every: time.Hour}), w.syncer(t, &contacts.SyncerOptions{Every: time.Hour})
+	require.NoError(t, s.Schedule(t.Context(), contoso, w.now()))
+	asked := 0
+	w.source.SetFault(func(contacts.Query) error {
+		if asked++; asked == 1 {
+			_, err := faster.Sync(context.WithoutCancel(t.Context()), contoso, nil)
+			require.NoError(t, err)
+		}
+		return nil
+	})
+	r, err := s.Sync(t.Context(), contoso, nil)
+	require.NoError(t, err)
+	require.Equal(t, w.now().Add(time.Hour), r.Next)
+	require.Equal(t, 4, asked, "three pages of the one, and the page that came too late")
+	require.Len(t, w.kinds(t, "contoso"), 10)
+}
+
 func TestAnotherInstanceIsNoFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -267,7 +267,7 @@ func massLeave(d *directory) {
 	d.ok(try(nil, nil, 0.25, false))
 	d.equal(d.by("entra", "p039").Enabled, false, "who was listed and then removed in one run")
 	d.equal(len(d.events(contoso)), len(events)+1, "events of one who has left")
-	d.ok(try(people(30), nil, 0.25, false)) // ten are never too many
+	d.ok(try(people(30), nil, 0.1, false)) // ten are never too many
 	d.ok(try(people(19), nil, 0.5, false))
 	d.ok(try(people(8), nil, 0, false)) // everything is allowed
 	d.equal(d.by("entra", "p008").Enabled, false, "who left in the end")

@@ -386,4 +386,6 @@ func wrote(d *directory) {
 	again, added := "+12025550177", "Ticket 20261127: not (202) 555\u20110199, +1 202-555.0177 and 2025550177 are theirs; 0043 1 5550123"
 	d.ok(d.Wrote(ctx, contacts.PhoneWrite{Tenant: contoso, ID: dana.ID, Source: "entra", SourceID: "1", Mobile: &again, By: "ann", Reason: added}, d.now))
 	d.equal(d.last().Reason, "Ticket 20261127: not (…0199, …0177 and …0177 are theirs; 0043 1 5550123", "numbers in a reason")
+	d.whole("entra", someone("2", "Omar"))
+	d.is(d.Wrote(ctx, write, d.now), contacts.ErrNotFound, "a number for somebody who has left")
 }
