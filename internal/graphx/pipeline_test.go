@@ -371,6 +371,17 @@ func (stuck) GetToken(ctx context.Context, _ policy.TokenRequestOptions) (azcore
 	return azcore.AccessToken{}, ctx.Err()
 }
 
+// azcore lets those who wait for a token ask one after the other, also where their call is over.
+func TestWhoHasGoneAsksForNoToken(t *testing.T) {
+	t.Parallel()
+	f := &fakeCredential{token: testToken}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := (&credential{f, time.Minute}).GetToken(ctx, policy.TokenRequestOptions{})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, f.requests())
+}
+
 func TestTokensHaveADeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
