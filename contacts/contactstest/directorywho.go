@@ -316,6 +316,11 @@ func managers(d *directory) {
 	d.whole("psa", someone("b", "The Boss"))
 	d.ok(d.Link(d.Context(), contoso, d.by("psa", "b").ID, d.by("entra", "8").ID, "joe", d.now))
 	d.equal(d.by("entra", "1").Manager, d.by("psa", "b").ID, "a manager who was linked")
+	// Accounts are often switched off and taken from their team at once.
+	former := d.by("psa", "b").ID
+	dana.Manager = ""
+	d.delta("entra", off(dana))
+	d.equal([2]any{d.last().Kind, d.last().Manager}, [2]any{contacts.Left, former}, "the manager of who left and has none any more")
 }
 
 func wrote(d *directory) {
