@@ -186,6 +186,17 @@ func TestForgetAsksAgain(t *testing.T) {
 	w.connect(t, "contoso", w.contoso)
 	w.tenantOf(t, cred)
 	require.Len(t, w.Requests(entratest.Token), 4)
+
+	// Of two that lead to the same tenant either forgets for both.
+	app, err := azurecred.NewApp(func(context.Context, mspkit.TenantID) (string, error) { return w.contoso.ID, nil }, &w.options)
+	require.NoError(t, err)
+	for _, name := range []mspkit.TenantID{"first", "second"} {
+		w.tenantOf(t, w.cred(t, app, name))
+	}
+	require.Len(t, w.Requests(entratest.Token), 5)
+	app.Forget("second")
+	w.tenantOf(t, w.cred(t, app, "first"))
+	require.Len(t, w.Requests(entratest.Token), 6)
 }
 
 // A token holds the permissions of when it was made. Who tells the Graph client that consent has changed must not be given it

@@ -158,6 +158,42 @@ func (s *stuckStore) SwapToken(ctx context.Context, name string, sealed []byte, 
 	return s.Memory.SwapToken(ctx, name, sealed, rev, now)
 }
 
+// leaving is a store that its caller leaves while it is written to.
+type leaving struct {
+	entra.TokenStore
+
+	leave context.CancelFunc
+}
+
+func (s leaving) SwapToken(ctx context.Context, name string, sealed []byte, rev int64, now time.Time) (int64, error) {
+	s.leave()
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(100 * time.Millisecond):
+		return s.TokenStore.SwapToken(ctx, name, sealed, rev, now)
+	}
+}
+
+func TestANewRefreshTokenIsStoredThoughNobodyWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, &graphfake.Options{SingleUseRefresh: true})
+	name := w.signedIn(t).StoredAs()
+	_, before, err := w.store.Token(t.Context(), name)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err := gdap.NewPartner(leaving{w.store, cancel}, w.ring, &w.options)
+	require.NoError(t, err)
+	_, err = w.token(ctx, p, "contoso", graphScope)
+	require.Error(t, err)
+	require.Eventually(t, func() bool {
+		_, rev, err := w.store.Token(t.Context(), name)
+		return err == nil && rev > before
+	}, 20*time.Second, 10*time.Millisecond)
+	_, err = w.token(t.Context(), w.partner(t), "contoso", graphScope)
+	require.NoError(t, err, "the old one is void")
+}
+
 func TestANewSignInWinsOverARotation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
