@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,6 +215,47 @@ func TestARunThatAnotherInstanceHasCompletedIsDone(t *testing.T) {
 	require.Equal(t, w.now().Add(time.Hour), r.Next)
 	require.Equal(t, 4, asked, "three pages of the one, and the page that came too late")
 	require.Len(t, w.kinds(t, "contoso"), 10)
+}
+
+// ahead is a directory where somebody else is faster for some times.
+type ahead struct {
+	contacts.Directory
+
+	times *atomic.Int32
+}
+
+func (d ahead) SetCheckpoint(ctx context.Context, c contacts.Checkpoint) (contacts.Checkpoint, error) {
+	if d.times.Add(-1) >= 0 {
+		return contacts.Checkpoint{}, contacts.ErrStale
+	}
+	return d.Directory.SetCheckpoint(ctx, c)
+}
+
+func TestATenantIsScheduledWhileItIsSynced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	times := &atomic.Int32{}
+	times.Store(3)
+	w.dir = ahead{w.dir, times}
+	require.NoError(t, w.syncer(t, nil).Schedule(t.Context(), contoso, w.now().Add(time.Minute)))
+	c, err := w.dir.Checkpoint(t.Context(), "contoso", "entra")
+	require.NoError(t, err)
+	require.Equal(t, w.now().Add(time.Minute), c.DueAt)
+}
+
+func TestASyncThatIsStoppedComesAgainAndIsPlannedWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s := w.syncer(t, &contacts.SyncerOptions{Watch: func(contacts.Report) { cancel() }})
+	require.NoError(t, s.Schedule(t.Context(), contoso, w.now()))
+	again, err := s.Drain(ctx, mspkit.Stream{Kind: contacts.SyncKind, Tenant: "contoso", Key: "entra"})
+	require.NoError(t, err)
+	require.Equal(t, w.now(), again)
+	_, r, err := s.Plan(t.Context(), contoso, nil)
+	require.NoError(t, err)
+	require.True(t, r.Whole)
+	require.Equal(t, []int{10, 6, 4}, []int{r.Contacts, r.Joined, r.Same}, "with the page that was read already")
 }
 
 func TestAnotherInstanceIsNoFailure(t *testing.T) {
