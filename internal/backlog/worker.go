@@ -29,6 +29,8 @@ type Options struct {
 	Queue mspkit.Queue
 	// Workers is how many streams are drained at once by the loop of the worker's own; 0 is 4. It is of no use with a Queue.
 	Workers int
+	// PerTenant is how many of these are of one tenant at most; 0 is all.
+	PerTenant int
 	// Lease is how long a stream is held for one item: 0 is a minute. Timeout bounds one call of Handle, from when the lease
 	// was asked for: 0 is two thirds of Lease, and it must be shorter. So no lease is renewed: a Handle has ended, or was
 	// told to, before its lease does. What is between them is by how much the clocks of the instances may differ.
@@ -86,6 +88,9 @@ func (o *Options) complete() error {
 	if o.Workers < 0 {
 		bad("Workers must not be negative, it is %d", o.Workers)
 	}
+	if o.PerTenant < 0 {
+		bad("PerTenant must not be negative, it is %d", o.PerTenant)
+	}
 	if o.Backoff == nil {
 		o.Backoff = jobs.Backoff
 	}
@@ -126,7 +131,7 @@ func New(store Store, handle Handle, o *Options) (*Worker, error) {
 	}
 	w.queue = w.o.Queue
 	if w.queue == nil {
-		if w.loop, err = jobs.New(&jobs.Options{Workers: w.o.Workers, Logger: w.o.Logger, Now: w.o.Now}); err != nil {
+		if w.loop, err = jobs.New(&jobs.Options{Workers: w.o.Workers, PerTenant: w.o.PerTenant, Logger: w.o.Logger, Now: w.o.Now}); err != nil {
 			return nil, fmt.Errorf("backlog: new: %w", err)
 		}
 		w.queue = w.loop

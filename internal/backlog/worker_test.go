@@ -133,10 +133,10 @@ func TestOptionsAreCheckedTogether(t *testing.T) {
 	require.ErrorContains(t, err, "option Kind")
 	require.ErrorContains(t, err, "a store and a handle are needed")
 	_, err = backlog.New(backlog.NewMemory(), handle, &backlog.Options{
-		Kind: "a", Workers: -1, Lease: time.Second, Timeout: time.Second, Poll: -1, GiveUp: 1,
+		Kind: "a", Workers: -1, PerTenant: -1, Lease: time.Second, Timeout: time.Second, Poll: -1, GiveUp: 1,
 	})
 	require.ErrorIs(t, err, mspkit.ErrInvalid)
-	for _, text := range []string{"Workers", "Timeout 1s must be shorter than Lease 1s", "Poll", "GiveUp"} {
+	for _, text := range []string{"Workers", "PerTenant", "Timeout 1s must be shorter than Lease 1s", "Poll", "GiveUp"} {
 		require.ErrorContains(t, err, text)
 	}
 	_, err = backlog.New(backlog.NewMemory(), handle, &backlog.Options{Kind: "a", GiveUp: -1, Keep: -1, Grace: -1})

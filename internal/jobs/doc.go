@@ -14,7 +14,8 @@
 // # Security
 //
 // Tenants take turns: one that wakes thousands of streams makes the others wait for as many drains as there are tenants. A
-// drain that takes long occupies a worker, so what it waits for must have a limit.
+// drain that takes long occupies a worker, so what it waits for must have a limit. [Options.PerTenant] keeps one tenant's drains
+// from occupying all of them.
 //
 // It logs the ids of streams, the errors of drains and where they panicked, but not what they panicked with, which may
 // be anything.

@@ -20,6 +20,9 @@ var ErrRunning = errors.New("jobs: the loop runs already")
 type Options struct {
 	// Workers is how many streams are drained at once; 0 is 4.
 	Workers int
+	// PerTenant is how many streams of one tenant are drained at once; 0 is as many as there are workers. It is for drains
+	// that wait for what a tenant has set up, which may hang.
+	PerTenant int
 	// MaxStreams is how many streams may wait; 0 is 100,000, some 30 MB. Where more are woken, half of them is dropped,
 	// those due last, and then those of the tenants that have the most: the owner's poll wakes them again.
 	MaxStreams int
@@ -35,6 +38,9 @@ func (o *Options) validate() error {
 	var errs []error
 	if o.Workers < 0 {
 		errs = append(errs, fmt.Errorf("option Workers must not be negative, it is %d", o.Workers))
+	}
+	if o.PerTenant < 0 {
+		errs = append(errs, fmt.Errorf("option PerTenant must not be negative, it is %d", o.PerTenant))
 	}
 	if o.MaxStreams < 0 || o.MaxStreams == 1 {
 		errs = append(errs, fmt.Errorf("option MaxStreams must be 2 or more, it is %d", o.MaxStreams))
@@ -76,6 +82,7 @@ type Loop struct {
 	ready   lanes
 	seq     uint64
 	busy    int
+	busyOf  map[mspkit.TenantID]int
 	running bool
 	dropped int // since the last report
 }
@@ -101,7 +108,7 @@ const (
 
 // New returns a loop; nil options are fine. Nothing happens before [Loop.Run].
 func New(o *Options) (*Loop, error) {
-	l := &Loop{poke: make(chan struct{}, 1), drains: map[string]mspkit.Drain{}, tasks: map[mspkit.Stream]*task{}}
+	l := &Loop{poke: make(chan struct{}, 1), drains: map[string]mspkit.Drain{}, tasks: map[mspkit.Stream]*task{}, busyOf: map[mspkit.TenantID]int{}}
 	if o != nil {
 		l.o = *o
 	}

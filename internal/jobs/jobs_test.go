@@ -377,6 +377,37 @@ func TestTenantsTakeTurns(t *testing.T) {
 	})
 }
 
+// What one tenant has set up may hang: the others must not wait for it.
+func TestATenantWhoseDrainsHangLeavesWorkersToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, &jobs.Options{Workers: 3, PerTenant: 2}, func(ctx context.Context, s mspkit.Stream) (time.Time, error) {
+			if s.Tenant == "hangs" {
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Minute):
+				}
+			}
+			return time.Time{}, nil
+		})
+		wake := func(tenant mspkit.TenantID, keys ...string) {
+			for _, key := range keys {
+				require.NoError(t, w.loop.Wake(t.Context(), mspkit.Stream{Kind: kind, Tenant: tenant, Key: key}, time.Time{}))
+			}
+		}
+		wake("hangs", "1", "2", "3", "4", "5")
+		wake("a", "a1", "a2", "a3")
+		w.run()
+		defer w.end()
+		w.pass(time.Second, "1 at 0s", "2 at 0s", "a1 at 0s", "a2 at 0s", "a3 at 0s")
+		wake("b", "b1")
+		w.pass(time.Second, "b1 at 1s")
+		w.pass(time.Minute, "3 at 1m0s", "4 at 1m0s")
+		wake("a", "a4")
+		w.pass(time.Minute, "a4 at 1m2s", "5 at 2m0s")
+	})
+}
+
 func TestAClockThatIsSetIsNoticed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -445,7 +476,7 @@ func TestManyWakersAndWorkersLoseNothing(t *testing.T) {
 
 func TestWhatCannotBeUsedIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, o := range []jobs.Options{{Workers: -1}, {MaxStreams: -1}, {MaxStreams: 1}} {
+	for _, o := range []jobs.Options{{Workers: -1}, {PerTenant: -1}, {MaxStreams: -1}, {MaxStreams: 1}} {
 		_, err := jobs.New(&o)
 		require.ErrorIs(t, err, mspkit.ErrInvalid)
 	}

@@ -35,12 +35,14 @@ func (s *lanes) push(t *task) {
 	s.n++
 }
 
-// pop returns what is to be done next, or nil.
-func (s *lanes) pop() *task {
-	if len(s.turn) == 0 {
+// pop returns what is to be done next, or nil. A tenant that may not go now keeps its turn.
+func (s *lanes) pop(may func(mspkit.TenantID) bool) *task {
+	i := slices.IndexFunc(s.turn, func(x *lane) bool { return may(x.tenant) })
+	if i < 0 {
 		return nil
 	}
-	x := s.turn[0]
+	x := s.turn[i]
+	copy(s.turn[1:], s.turn[:i])
 	s.turn[0] = nil
 	s.turn = s.turn[1:]
 	t := x.tasks[0]

@@ -63,7 +63,7 @@ func (l *Loop) next(ctx context.Context) (*task, mspkit.Drain, time.Duration) {
 		return nil, nil, nap
 	}
 	l.promote(now)
-	t := l.ready.pop()
+	t := l.ready.pop(func(tenant mspkit.TenantID) bool { return l.o.PerTenant == 0 || l.busyOf[tenant] < l.o.PerTenant })
 	switch {
 	case t == nil && l.waiting.Len() == 0:
 		return nil, nil, nap
@@ -72,6 +72,7 @@ func (l *Loop) next(ctx context.Context) (*task, mspkit.Drain, time.Duration) {
 	}
 	t.index = draining
 	l.busy++
+	l.busyOf[t.stream.Tenant]++
 	return t, l.drains[t.stream.Kind], 0
 }
 
@@ -109,6 +110,9 @@ func (l *Loop) settle(ctx context.Context, t *task, again time.Time, err error) 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy--
+	if l.busyOf[t.stream.Tenant]--; l.busyOf[t.stream.Tenant] == 0 {
+		delete(l.busyOf, t.stream.Tenant)
+	}
 	defer l.nudge()
 	if err != nil { // at once where it was only told to stop
 		again = now.Add(pause)

@@ -401,6 +401,30 @@ func TestRunPostsUntilItIsEnded(t *testing.T) {
 	require.Equal(t, []string{"post 0", "post 1", "post 2", "post 3", "post 4", "post 5"}, r.shown("helpdesk"))
 }
 
+func TestFlowsOfOneTenantThatHangKeepNoOtherWaiting(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *workflows.Options) { o.Workers, o.Timeout = 3, time.Minute })
+	for i := range 6 {
+		flow := fmt.Sprintf("hangs %d", i)
+		r.srv.Fail(flow, workflowstest.Fault{Hang: true})
+		r.post(r.connect(flow), "lost in it")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- r.svc.Run(ctx) }()
+	require.Eventually(t, func() bool { return r.srv.Requests() == 2 }, 20*time.Second, time.Millisecond, "half of the workers, rounded up")
+	r.post(r.connect("helpdesk", func(c *workflows.Connection) { c.Tenant = fabrikam }), "heard")
+	wait, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	_, err := r.srv.Wait(wait, 1)
+	require.NoError(t, err)
+	require.Equal(t, []string{"heard"}, r.shown("helpdesk"))
+	require.Equal(t, 3, r.srv.Requests(), "none of the others was begun")
+	cancel()
+	r.srv.Close()
+	require.NoError(t, <-ended)
+}
+
 // TestTwoInstancesKeepTheOrder posts from two instances on one store, while two drain it.
 func TestTwoInstancesKeepTheOrder(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,7 @@ const (
 	defaultRate        = 4
 	defaultPer5Minutes = 300
 	defaultBrokenAfter = 3
+	defaultWorkers     = 4
 	defaultTimeout     = 30 * time.Second
 )
 
@@ -57,7 +58,8 @@ type Options struct {
 	// Backoff returns the wait after so many tries, from 1: nil is 1 s, doubled each time up to 5 minutes, with jitter.
 	Backoff func(tries int) time.Duration
 	// Queue wakes connections that have something to post; nil is a loop in this process, which runs within [Service.Run],
-	// with Workers connections at once: 0 is 4.
+	// with Workers connections at once: 0 is 4. Of one tenant it is half of them, so that flows that hang, for up to Timeout,
+	// keep no other tenant waiting.
 	Queue   mspkit.Queue
 	Workers int
 	// Poll is how often posts are looked for that nobody woke: 0 is 5 s.
@@ -100,6 +102,7 @@ func (o *Options) complete() error {
 	def(&o.Rate, defaultRate)
 	def(&o.Per5Minutes, defaultPer5Minutes)
 	def(&o.BrokenAfter, defaultBrokenAfter)
+	def(&o.Workers, defaultWorkers)
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}

@@ -62,7 +62,7 @@ func New(store Store, ring *mspkit.KeyRing, o *Options) (*Service, error) {
 	// Before its request a try waits for its turn, and after it notes what became of it.
 	lease := 2*s.o.Timeout + 30*time.Second
 	s.worker, err = backlog.New(s.posts, s.handle, &backlog.Options{
-		Kind: Kind, Queue: s.o.Queue, Workers: s.o.Workers, Lease: lease, Timeout: s.o.Timeout + 15*time.Second, Poll: s.o.Poll,
+		Kind: Kind, Queue: s.o.Queue, Workers: s.o.Workers, PerTenant: (s.o.Workers + 1) / 2, Lease: lease, Timeout: s.o.Timeout + 15*time.Second, Poll: s.o.Poll,
 		GiveUp: s.o.GiveUp, Backoff: s.o.Backoff, Keep: s.o.Keep, OnDead: s.dead, Logger: s.o.Logger, Now: s.o.Now,
 	})
 	if err != nil {
