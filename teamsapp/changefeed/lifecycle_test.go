@@ -117,6 +117,30 @@ func TestWhatIsNotFollowedAnyMoreIsDroppedAtOnce(t *testing.T) {
 	require.Equal(t, int64(2), w.meter.of(changefeed.MetricDropped+"/unknown-subscription"))
 }
 
+// What an instance remembers of a subscription is right for a minute at most, and at once where it has itself replaced it.
+func TestWhatIsRememberedOfASubscriptionIsForgotten(t *testing.T) {
+	t.Parallel()
+	w := newFeedWorld(t, nil)
+	w.follow("contoso", changefeed.AllChats())
+	require.Equal(t, 202, w.send(w.said(w.contoso, "first")))
+	late := w.said(w.contoso, "of what was replaced")
+	list, err := w.feed.Subscriptions(t.Context(), "contoso")
+	require.NoError(t, err)
+	require.NoError(t, w.store.Mark(t.Context(), list[0].Ref, changefeed.Removed, time.Time{}, w.clock.Now()))
+	require.NoError(t, w.feed.KeepOnce(t.Context()))
+	require.Equal(t, 202, w.send(late))
+	require.EqualValues(t, 1, w.meter.of(changefeed.MetricDropped+"/unknown-subscription"))
+
+	require.Equal(t, 202, w.send(w.said(w.contoso, "second")))
+	require.NoError(t, w.another().Follow(t.Context(), "contoso", contosoID))
+	w.clock.move(time.Minute)
+	require.Equal(t, 202, w.send(w.said(w.contoso, "not followed any more")))
+	require.EqualValues(t, 2, w.meter.of(changefeed.MetricDropped+"/unknown-subscription"))
+	w.handle()
+	require.True(t, w.sink.all()[1].Backfilled)
+	require.Equal(t, []string{"first", "of what was replaced", "second"}, w.sink.texts())
+}
+
 func TestASubscriptionWhoseClientStateDoesNotOpenIsReplacedAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newKeepWorld(t, nil)

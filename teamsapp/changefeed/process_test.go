@@ -374,9 +374,12 @@ func TestWithoutContentTheMessageIsRead(t *testing.T) {
 	w.follow("contoso", changefeed.AllChats())
 	n := w.said(w.contoso, "hello")
 	require.NotContains(t, n.Item, "encryptedContent")
+	n.Item["resourceData"].(map[string]any)["@odata.etag"] = `W/"1"`
 	require.Equal(t, 202, w.send(n, n))
+	require.Equal(t, 202, w.send(n))
 	w.handle()
 	require.Equal(t, []string{"hello"}, w.sink.texts())
+	require.EqualValues(t, 2, w.meter.of(changefeed.MetricRepeated), "a repeat is known before it is read")
 	// Two edits look alike in notifications; what comes of the first is what the message says then.
 	id := w.sink.all()[0].Message.ID
 	w.clock.move(time.Minute)
