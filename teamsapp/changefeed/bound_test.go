@@ -1,11 +1,13 @@
 package changefeed_test
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mspkit/mspkit/internal/backlog"
 	"github.com/mspkit/mspkit/internal/graphfake"
 	"github.com/mspkit/mspkit/teamsapp/changefeed"
 )
@@ -47,6 +49,30 @@ func TestANotificationTellsOfItsSubscriptionOnly(t *testing.T) {
 	}
 }
 
+// Whoever can write to the database must not have what waits for one tenant handed over to another, or under another id.
+func TestWhatWaitsIsOfItsTenantAlone(t *testing.T) {
+	t.Parallel()
+	w := newFeedWorld(t, nil)
+	w.follow("contoso", changefeed.AllChats())
+	w.follow("fabrikam", changefeed.AllChats())
+	require.Equal(t, 202, w.send(w.said(w.contoso, "of contoso")))
+	list, err := w.store.Backlog().List(t.Context(), backlog.Filter{Tenant: "contoso", State: backlog.Pending})
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	it, err := w.store.Backlog().Get(t.Context(), "contoso", list[0].ID)
+	require.NoError(t, err)
+	moved, renamed := it, it
+	moved.Tenant, renamed.ID = "fabrikam", "renamed"
+	n, err := w.store.Backlog().Add(t.Context(), []backlog.Item{moved, renamed})
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	w.handle()
+	require.Equal(t, []string{"of contoso"}, w.sink.texts())
+	dead := w.dead("")
+	require.Len(t, dead, 2, "at once: no later try would open them")
+	require.ElementsMatch(t, []string{moved.ID, "renamed"}, []string{dead[0].ID, dead[1].ID})
+}
+
 // What is encrypted is bound to the tenant by its tokens alone: the content must say that it is of what the notification names.
 func TestContentIsOfWhatTheNotificationNames(t *testing.T) {
 	t.Parallel()
@@ -68,16 +94,21 @@ func TestContentIsOfWhatTheNotificationNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 3)
 	presence := graphfake.Encrypt([]byte(`{"id":"`+w.bob+`","availability":"Busy"}`), subs[presences(subs)].Certificate, "own-1")
+	there := graphfake.Encrypt([]byte(`{"id":"1","channelIdentity":{"teamId":"`+team+`","channelId":"19:other@thread.tacv2"}}`),
+		subs["/teams/getAllMessages"].Certificate, "own-1")
 	for name, tc := range map[string]struct {
 		of      graphfake.Subscription
 		path    string
 		content any
+		why     string
 	}{
-		"a message of a chat as one of a channel": {subs["/teams/getAllMessages"], thread + id + "')", said.Item["encryptedContent"]},
+		"a message of a chat as one of a channel": {subs["/teams/getAllMessages"], thread + id + "')", said.Item["encryptedContent"], ""},
 		"a reply in another thread": {
-			subs["/teams/getAllMessages"], strings.Replace(reply.Item["resource"].(string), "messages('"+first.ID, "messages('1", 1), reply.Item["encryptedContent"],
+			subs["/teams/getAllMessages"], strings.Replace(reply.Item["resource"].(string), "messages('"+first.ID, "messages('1", 1), reply.Item["encryptedContent"], "",
 		},
-		"the presence of somebody else": {subs[presences(subs)], "communications/presences('" + w.ann + "')", presence},
+		"a message of another channel":  {subs["/teams/getAllMessages"], thread + "1')", there, ""},
+		"the presence of somebody else": {subs[presences(subs)], "communications/presences('" + w.ann + "')", presence, ""},
+		"what is no JSON":               {subs[presences(subs)], "communications/presences('" + w.ann + "')", graphfake.Encrypt([]byte("Busy"), subs[presences(subs)].Certificate, "own-1"), "cannot be read"},
 	} {
 		n := said.Clone()
 		n.Item["subscriptionId"], n.Item["clientState"] = tc.of.ID, tc.of.ClientState
@@ -88,7 +119,7 @@ func TestContentIsOfWhatTheNotificationNames(t *testing.T) {
 		require.Empty(t, w.sink.texts(), name)
 		dead := w.dead("contoso")
 		require.Len(t, dead, before+1, name)
-		require.Contains(t, dead[before].Fault, "of another resource", name)
+		require.Contains(t, dead[before].Fault, cmp.Or(tc.why, "of another resource"), name)
 	}
 }
 

@@ -157,6 +157,32 @@ func TestKeysOfCertificatesAndNotificationsAreSealedAnewWhenTheRingChanges(t *te
 	require.Empty(t, w.dead(""))
 }
 
+// A ring that lacks a key for a while, as where a secret store was read in part, loses nothing.
+func TestWhatWaitsUnderAKeyThatIsNotThereWaitsOn(t *testing.T) {
+	t.Parallel()
+	k1, k2 := mspkit.NewKey("k1"), mspkit.NewKey("k2")
+	ring := func(keys ...mspkit.Key) *mspkit.KeyRing {
+		r, err := mspkit.NewKeyRing(keys...)
+		require.NoError(t, err)
+		return r
+	}
+	w := newFeedWorld(t, func(w *feedWorld) { w.ring = ring(k1) })
+	w.follow("contoso", changefeed.AllChats())
+	require.Equal(t, 202, w.send(w.said(w.contoso, "hello")))
+	w.ring = ring(k2)
+	w.feed = w.another()
+	require.ErrorIs(t, w.feed.HandleOnce(t.Context()), mspkit.ErrUnknownKey)
+	require.Empty(t, w.dead(""))
+	waiting, _, _, err := w.feed.Backlog(t.Context(), "contoso")
+	require.NoError(t, err)
+	require.Equal(t, 1, waiting)
+	w.ring = ring(k2, k1)
+	w.feed = w.another()
+	w.clock.move(time.Hour)
+	w.handle()
+	require.Equal(t, []string{"hello"}, w.sink.texts())
+}
+
 func TestTheHostsCertificatesAreChecked(t *testing.T) {
 	t.Parallel()
 	own := ownCertificates()

@@ -123,22 +123,28 @@ func TestWhatIsRememberedOfASubscriptionIsForgotten(t *testing.T) {
 	w := newFeedWorld(t, nil)
 	w.follow("contoso", changefeed.AllChats())
 	require.Equal(t, 202, w.send(w.said(w.contoso, "first")))
+	other := w.said(w.contoso, "with the id of another subscription")
+	other.Item["subscriptionId"] = "7d6f1a3e-0000-4000-8000-000000000001"
+	require.Equal(t, 202, w.send(other))
+	require.EqualValues(t, 1, w.meter.of(changefeed.MetricDropped+"/unknown-subscription"))
 	late := w.said(w.contoso, "of what was replaced")
 	list, err := w.feed.Subscriptions(t.Context(), "contoso")
 	require.NoError(t, err)
 	require.NoError(t, w.store.Mark(t.Context(), list[0].Ref, changefeed.Removed, time.Time{}, w.clock.Now()))
 	require.NoError(t, w.feed.KeepOnce(t.Context()))
 	require.Equal(t, 202, w.send(late))
-	require.EqualValues(t, 1, w.meter.of(changefeed.MetricDropped+"/unknown-subscription"))
+	require.EqualValues(t, 2, w.meter.of(changefeed.MetricDropped+"/unknown-subscription"))
 
 	require.Equal(t, 202, w.send(w.said(w.contoso, "second")))
 	require.NoError(t, w.another().Follow(t.Context(), "contoso", contosoID))
 	w.clock.move(time.Minute)
 	require.Equal(t, 202, w.send(w.said(w.contoso, "not followed any more")))
-	require.EqualValues(t, 2, w.meter.of(changefeed.MetricDropped+"/unknown-subscription"))
+	require.EqualValues(t, 3, w.meter.of(changefeed.MetricDropped+"/unknown-subscription"))
 	w.handle()
-	require.True(t, w.sink.all()[1].Backfilled)
-	require.Equal(t, []string{"first", "of what was replaced", "second"}, w.sink.texts())
+	require.Equal(t, []string{"first", "with the id of another subscription", "of what was replaced", "second"}, w.sink.texts())
+	for i, want := range []bool{false, true, true, false} {
+		require.Equal(t, want, w.sink.all()[i].Backfilled)
+	}
 }
 
 func TestASubscriptionWhoseClientStateDoesNotOpenIsReplacedAtOnce(t *testing.T) {

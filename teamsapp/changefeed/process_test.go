@@ -496,6 +496,26 @@ func TestUsersAndPresence(t *testing.T) {
 	}
 }
 
+func TestWhatWasHandedOverIsRememberedForAsLongAsItIsKept(t *testing.T) {
+	t.Parallel()
+	w := newFeedWorld(t, nil)
+	w.follow("contoso", changefeed.AllChats())
+	require.Equal(t, 202, w.send(w.said(w.contoso, "hello")))
+	w.handle()
+	begun, id := w.clock.Now(), w.sink.all()[0].ID
+	seen := func() bool {
+		yes, err := w.store.Seen(t.Context(), "contoso", id, begun)
+		require.NoError(t, err)
+		return yes
+	}
+	w.clock.move(7*24*time.Hour - time.Second)
+	w.handle()
+	require.True(t, seen())
+	w.clock.move(time.Second)
+	w.handle()
+	require.False(t, seen(), "the store grows without end otherwise")
+}
+
 func TestLifecycleEventsReachTheSubscription(t *testing.T) {
 	t.Parallel()
 	for event, want := range map[string]changefeed.Mark{

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,6 +152,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 		"a list":                     {target: "/", contentType: "application/json", body: `[]`, want: 400},
 		"no notifications":           {target: "/", contentType: "application/json", body: `{"value":[]}`, want: 400},
 		"value is a text":            {target: "/", contentType: "application/json", body: `{"value":"x"}`, want: 400},
+		"more behind the end":        {target: "/", contentType: "application/json", body: `{"value":[{}]} {}`, want: 400},
 		"oversized":                  {target: "/", contentType: "application/json", body: `{"value":["` + long + `"]}`, want: 413},
 		"items that are none":        {target: "/", contentType: "application/json; charset=utf-8", body: `{"value":[null,1,"x",[],{}],"validationTokens":null}`, want: 202},
 	} {
@@ -366,6 +368,32 @@ func TestARepeatIsHandledOnce(t *testing.T) {
 	w.follow("contoso", changefeed.AllChats())
 	_, err := w.graph.SendRaw(t.Context(), n.To, body)
 	require.NoError(t, err)
+	w.handle()
+	require.Equal(t, []string{"hello"}, w.sink.texts())
+}
+
+// hungQueue is a queue whose Wake hangs for a while.
+type hungQueue struct{ left atomic.Bool }
+
+func (*hungQueue) Handle(string, mspkit.Drain) error { return nil }
+
+func (q *hungQueue) Wake(ctx context.Context, _ mspkit.Stream, _ time.Time) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
+	q.left.Store(true)
+	return errors.New("the queue hangs")
+}
+
+func TestAQueueThatHangsDoesNotHoldUpTheAnswer(t *testing.T) {
+	t.Parallel()
+	q := &hungQueue{}
+	w := newFeedWorld(t, func(w *feedWorld) { w.options.Queue = q })
+	w.follow("contoso", changefeed.AllChats())
+	require.Equal(t, 202, w.send(w.said(w.contoso, "hello")))
+	require.False(t, q.left.Load(), "Graph has its answer before anybody is woken")
+	require.Eventually(t, q.left.Load, 20*time.Second, time.Millisecond)
 	w.handle()
 	require.Equal(t, []string{"hello"}, w.sink.texts())
 }
