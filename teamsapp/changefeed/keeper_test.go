@@ -443,6 +443,20 @@ func TestLeavingWithoutConsentForgets(t *testing.T) {
 	require.Empty(t, list)
 }
 
+// What was consented to a moment ago is in new tokens only.
+func TestRetryAsksForAnotherToken(t *testing.T) {
+	t.Parallel()
+	w := newKeepWorld(t, nil)
+	w.follow(changefeed.AllChats())
+	w.keep()
+	w.pass(time.Minute)
+	asked, renewed := w.asks.Load(), w.asked(http.MethodPatch, "/subscriptions/"+w.one().ID)
+	require.NoError(t, w.feed.Retry(t.Context(), "contoso"))
+	w.keep()
+	require.Equal(t, asked+1, w.asks.Load())
+	require.Equal(t, renewed+1, w.asked(http.MethodPatch, "/subscriptions/"+w.one().ID), "it is tried at once")
+}
+
 func TestFollowingAgainWhileLeavingKeepsOne(t *testing.T) {
 	t.Parallel()
 	w := newKeepWorld(t, nil)

@@ -35,8 +35,9 @@ type keepWorld struct {
 	store changefeed.Store
 	feed  *changefeed.Feed // the first instance
 	o     changefeed.Options
-	gone  atomic.Bool // the tenant is not connected
-	shut  atomic.Bool // the feed's URL does not answer
+	asks  atomic.Int64 // for a token
+	gone  atomic.Bool  // the tenant is not connected
+	shut  atomic.Bool  // the feed's URL does not answer
 	gaps  []changefeed.Gap
 	seen  []changefeed.Event
 }
@@ -63,6 +64,7 @@ func (w *keepWorld) TenantCredential(_ context.Context, _ mspkit.TenantID) (azco
 type keepToken struct{ w *keepWorld }
 
 func (k keepToken) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	k.w.asks.Add(1)
 	return azcore.AccessToken{Token: k.w.graph.Bearer(k.w.at.ID), ExpiresOn: time.Now().Add(time.Hour)}, nil
 }
 

@@ -496,6 +496,23 @@ func TestUsersAndPresence(t *testing.T) {
 	}
 }
 
+// Graph is late and keeps no order: what was said shortly before the last notification may be missing as well.
+func TestWhatIsMissingBeforeTheLastNotificationIsReadAsWell(t *testing.T) {
+	t.Parallel()
+	w := newFeedWorld(t, nil)
+	w.follow("contoso", changefeed.Chat(w.chat))
+	w.clock.move(time.Hour)
+	w.said(w.contoso, "lost")
+	w.clock.move(4 * time.Minute)
+	require.Equal(t, 202, w.send(w.said(w.contoso, "the last")))
+	w.handle()
+	require.True(t, w.contoso.RemoveSubscription(w.contoso.Subscriptions()[0].ID))
+	w.clock.move(36 * time.Hour)
+	require.NoError(t, w.feed.KeepOnce(t.Context()))
+	w.handle()
+	require.Equal(t, []string{"the last", "lost"}, w.sink.texts())
+}
+
 func TestWhatWasHandedOverIsRememberedForAsLongAsItIsKept(t *testing.T) {
 	t.Parallel()
 	w := newFeedWorld(t, nil)
