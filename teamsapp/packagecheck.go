@@ -91,7 +91,7 @@ type FieldError struct {
 	// Max is the limit that was passed, and Size how much there is; both 0 where it is not a matter of size.
 	Max, Size int
 	// Value is what was given, or its beginning, quoted: it has no character that could change how a text is shown. Of a
-	// URL the query is left out.
+	// URL the query is left out, and what stands in front of an "@".
 	Value string
 }
 
@@ -139,6 +139,11 @@ func quote(v string) string {
 	}
 	if before, _, ok := strings.Cut(v, "?"); ok && strings.Contains(before, "://") {
 		v = before + "?…"
+	}
+	if scheme, rest, ok := strings.Cut(v, "://"); ok {
+		if i := strings.LastIndex(rest, "@"); i >= 0 { // a user, perhaps with a password
+			v = scheme + "://…" + rest[i:]
+		}
 	}
 	v = strings.ToValidUTF8(v, "\uFFFD")
 	if utf8.RuneCountInString(v) > shownValue {
