@@ -113,6 +113,34 @@ func TestRetryAfterIsKept(t *testing.T) {
 	require.Empty(t, r.one(c).Fault, "to be throttled is no fault of the connection")
 }
 
+// A flow that asks to wait for days would hold its posts until they are given up.
+func TestAWaitWithoutEndIsNotKept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *workflows.Options) { o.Backoff = func(int) time.Duration { return time.Second } })
+	c := r.connect("helpdesk")
+	r.post(c, "hello")
+	r.srv.Fail("helpdesk", workflowstest.Fault{Status: 503, RetryAfter: 48 * time.Hour})
+	r.run()
+	r.clock.Add(time.Hour)
+	r.run()
+	require.Equal(t, []string{"hello"}, r.shown("helpdesk"))
+}
+
+func TestAURLThatIsNotAcceptedAnyMoreIsNotPostedTo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.connect("helpdesk")
+	r.post(c, "hello")
+	r.o.InsecureLoopback = false
+	require.NoError(t, r.open().RunOnce(t.Context()))
+	require.Zero(t, r.srv.Requests())
+	require.Contains(t, r.one(c).Fault, "the URL is not accepted any more")
+	require.Empty(t, r.dead)
+	r.clock.Add(time.Minute)
+	r.run()
+	require.Equal(t, []string{"hello"}, r.shown("helpdesk"), "it is put right, and nothing is lost")
+}
+
 func TestARefusedPostIsDeadAndTheOthersGoOn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

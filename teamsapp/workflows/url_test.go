@@ -177,7 +177,7 @@ func TestThisMachineIsPostedToOnlyWhereTheHostWantsIt(t *testing.T) {
 		require.NoError(t, err, s)
 		require.Equal(t, s+goodPath+goodQuery, got.url)
 	}
-	for _, s := range []string{"http://localhost:8080", "http://10.0.0.1:8080", "http://0.0.0.0:8080", "http://" + goodHost, "https://" + goodHost + ":8443", "ftp://127.0.0.1", "http://user@127.0.0.1", "http://127.0.0.1.evil.example"} {
+	for _, s := range []string{"http://localhost:8080", "http://10.0.0.1:8080", "http://0.0.0.0:8080", "http://" + goodHost, "https://" + goodHost + ":8443", "ftp://127.0.0.1", "http://user@127.0.0.1", "http://127.0.0.1.evil.example", "http://[::1%25lo]:8080"} {
 		_, err := o.checkURL(s + goodPath + goodQuery)
 		require.ErrorIs(t, err, ErrURL, s)
 	}
