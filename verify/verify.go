@@ -26,7 +26,8 @@ type Responder interface {
 }
 
 // Channel delivers messages to an address. It must be safe for concurrent use. An error means that the message
-// was not delivered, or that this is not known.
+// was not delivered, or that this is not known. One of your own should be [Assured]: unless it says what its answers are
+// worth, they are worth [AssuranceUnproven], which no rule of [DefaultPolicy] is satisfied with.
 type Channel interface {
 	Deliver(ctx context.Context, d Delivery) (Receipt, error)
 }
