@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -83,6 +84,9 @@ func configFromEnv(env func(string) string) (config, error) {
 		publicURL: strings.TrimRight(env("MSPKIT_PUBLIC_URL"), "/"), demoEmail: env("MSPKIT_DEMO_EMAIL"), demoPhone: env("MSPKIT_DEMO_PHONE"),
 	}
 	var errs []error
+	if u, err := url.Parse(c.publicURL); c.publicURL != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil) {
+		errs = append(errs, errors.New("MSPKIT_PUBLIC_URL is not an https address such as https://help.example"))
+	}
 	origins, err := podOrigins(env("MSPKIT_POD_ORIGINS"))
 	c.podOrigins, errs = origins, append(errs, err)
 	if p := env("MSPKIT_SMTP_PORT"); p != "" {
@@ -130,7 +134,7 @@ func (c *config) checkBot(dana string) error {
 	if clouds[c.botCloud] == nil {
 		errs = append(errs, errors.New("MSPKIT_BOT_CLOUD must be public, usgov or china"))
 	}
-	if !strings.HasPrefix(c.publicURL, "https://") {
+	if c.publicURL == "" {
 		errs = append(errs, fmt.Errorf("MSPKIT_BOT_APP_ID needs MSPKIT_PUBLIC_URL with https: Teams sends what people press to %s below it", botPath))
 	}
 	return errors.Join(errs...)

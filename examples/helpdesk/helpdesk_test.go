@@ -71,14 +71,14 @@ func TestAStoreThatIsNotThereIsSaid(t *testing.T) {
 func TestThePortalIsReachableFromThisMachineOnly(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{"0.0.0.0:0", "[::]:0", ":0", "192.0.2.1:0", "example.com:0"} {
-		_, err := listen(t.Context(), addr)
+		_, err := listen(t.Context(), "-addr", addr)
 		require.ErrorContains(t, err, "not a loopback address", addr)
 	}
-	_, err := listen(t.Context(), "8080")
+	_, err := listen(t.Context(), "-addr", "8080")
 	require.ErrorContains(t, err, "127.0.0.1:8080")
-	l, err := listen(t.Context(), "127.0.0.1:0")
+	l, err := listen(t.Context(), "-addr", "127.0.0.1:0")
 	require.NoError(t, err)
-	_, err = listen(t.Context(), l.Addr().String())
+	_, err = listen(t.Context(), "-addr", l.Addr().String())
 	require.ErrorContains(t, err, "choose another address")
 	require.NoError(t, l.Close())
 }
@@ -305,6 +305,10 @@ func TestTheEnvironmentIsChecked(t *testing.T) {
 		"bot, another cloud":  {with(bot, "MSPKIT_BOT_CLOUD", "germany"), "public, usgov or china"},
 		"bot without URL":     {with(bot, "MSPKIT_PUBLIC_URL", ""), "MSPKIT_PUBLIC_URL"},
 		"bot without https":   {with(bot, "MSPKIT_PUBLIC_URL", "http://help.example"), "https"},
+		"proxy without TLS":   {map[string]string{"MSPKIT_PUBLIC_URL": "http://help.example"}, "MSPKIT_PUBLIC_URL is not an https address"},
+		"proxy, a name":       {map[string]string{"MSPKIT_PUBLIC_URL": "help.example"}, "is not an https address"},
+		"proxy, a query":      {map[string]string{"MSPKIT_PUBLIC_URL": "https://help.example?a=b"}, "is not an https address"},
+		"proxy":               {map[string]string{"MSPKIT_PUBLIC_URL": "https://help.example/desk/"}, ""},
 		"bot":                 {bot, ""},
 		"bot in a cloud":      {with(bot, "MSPKIT_BOT_CLOUD", "usgov"), ""},
 		"Entra without id":    {with(msp, "MSPKIT_ENTRA_CLIENT_ID", ""), "MSPKIT_ENTRA_CLIENT_ID is missing"},

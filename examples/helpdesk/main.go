@@ -26,7 +26,23 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/redis/go-redis/v9/logging"
 )
+
+// variables is what -h says of the environment.
+const variables = `Everything is played unless these environment variables say otherwise; README.md lists what belongs to each:
+
+  MSPKIT_SMTP_HOST …             mails go to your SMTP server
+  MSPKIT_TWILIO_ACCOUNT_SID …    text messages go to Twilio
+  MSPKIT_BOT_APP_ID …            cards go to Teams, by your bot
+  MSPKIT_ENTRA_CLIENT_ID …       technicians sign in with your Entra tenant
+  MSPKIT_CONNECTWISE_SITE …      notes go to your ConnectWise PSA, with -psa=connectwise
+  MSPKIT_HALOPSA_HOST …          or to your HaloPSA, with -psa=halopsa
+  MSPKIT_POSTGRES_URL            the database of -store=postgres
+  MSPKIT_REDIS_URL               that of -store=redis
+  MSPKIT_PUBLIC_URL              the https address of a proxy in front of -public, so that a phone can open the links
+`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -45,10 +61,16 @@ func run(ctx context.Context) error {
 	kind := flag.String("store", storeSQLite, "where verifications and sends are kept: "+strings.Join(storeKinds, ", "))
 	tickets := flag.String("psa", psaCustom, "the ticket system: "+strings.Join(psaKinds, ", "))
 	self := flag.Bool("selftest", false, "play the whole story without a browser, print it, and exit")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), "A technician's portal and the caller's phone beside it. It needs no configuration.\n\n")
+		flag.PrintDefaults()
+		fmt.Fprint(flag.CommandLine.Output(), "\n"+variables)
+	}
 	flag.Parse()
 	if flag.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+		return fmt.Errorf("unexpected argument %q (-h says what there is)", flag.Arg(0))
 	}
+	logging.Disable() // of the Redis client, which logs what it also returns
 	where, err := storageFromEnv(*kind, os.Getenv)
 	if err != nil {
 		return err
@@ -68,7 +90,7 @@ func run(ctx context.Context) error {
 		}
 		dir = filepath.Join(cache, "mspkit-helpdesk")
 	}
-	l, err := listen(ctx, *addr)
+	l, err := listen(ctx, "-addr", *addr)
 	if err != nil {
 		return err
 	}
@@ -78,8 +100,8 @@ func run(ctx context.Context) error {
 	}
 	var outside net.Listener
 	if cfg.publicURL != "" {
-		if outside, err = listen(ctx, *public); err != nil {
-			return fmt.Errorf("-public: %w", err)
+		if outside, err = listen(ctx, "-public", *public); err != nil {
+			return err
 		}
 	}
 	cfg.dir, cfg.url, cfg.storage, cfg.tickets = dir, cfg.address(l.Addr()), where, system
@@ -104,23 +126,33 @@ func run(ctx context.Context) error {
 			fmt.Printf("\n  Nobody is an admin yet. Open this within the hour to be the first:\n  %s\n", link)
 		}
 	}
-	fmt.Printf("\n  Helpdesk is ready:  %s\n\n  %s %s\n  Ctrl-C ends it.\n\n", cfg.url, where.describe(dir), system.describe()+" "+cfg.describe())
+	fmt.Printf("\n  Helpdesk is ready:  %s\n\n%s  %s %s\n  Ctrl-C ends it.\n\n", cfg.url, cfg.firstSteps(), where.describe(dir), system.describe()+" "+cfg.describe())
 	return a.serve(ctx, l, outside)
+}
+
+// firstSteps says what to press, for somebody who has never seen the portal.
+func (c config) firstSteps() string {
+	if c.realEntra {
+		return ""
+	}
+	return "  Open it in a browser, press “Sign in with Microsoft”, which is played here and asks for no password, and choose\n" +
+		"  Jane Doe, a technician. Press “Verify”: what Dana, who is calling, gets and answers is on the same page.\n" +
+		"  Settings are for Sam Okafor, an admin.\n\n"
 }
 
 // listen refuses addresses that others can reach: what is behind them goes by plain http, also the cookies of those who are
 // signed in.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
+func listen(ctx context.Context, flagged, addr string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("-addr must look like 127.0.0.1:8080: %w", err)
+		return nil, fmt.Errorf("%s must look like 127.0.0.1:8080: %w", flagged, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("-addr %s is not a loopback address; the portal goes by plain http, so it must not be reachable by others", addr)
+		return nil, fmt.Errorf("%s %s is not a loopback address; it goes by plain http, so it must not be reachable by others", flagged, addr)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("something else listens on %s; choose another address, for example -addr 127.0.0.1:0", addr)
+		return nil, fmt.Errorf("something else listens on %s; choose another address, for example %s 127.0.0.1:0", addr, flagged)
 	}
 	return l, err
 }

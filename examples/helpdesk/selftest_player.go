@@ -87,7 +87,7 @@ func (p *player) open(before *app) error {
 
 // serve starts an instance of the program, where beside is not nil as the second one on its data.
 func (p *player) serve(beside *app, ready func(*app)) (_ *app, stop func() error, _ error) {
-	l, err := listen(p.ctx, or(p.addr, "127.0.0.1:0"))
+	l, err := listen(p.ctx, "-addr", or(p.addr, "127.0.0.1:0"))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -26,7 +26,7 @@ const (
 // serveTestApp runs the program, with the app installed in people's Teams.
 func serveTestApp(t *testing.T) *app {
 	t.Helper()
-	l, err := listen(t.Context(), "127.0.0.1:0")
+	l, err := listen(t.Context(), "-addr", "127.0.0.1:0")
 	require.NoError(t, err)
 	a, err := newApp(t.Context(), config{dir: t.TempDir(), url: "http://" + l.Addr().String()})
 	require.NoError(t, err)
