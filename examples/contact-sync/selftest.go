@@ -88,7 +88,7 @@ func (s *stage) env(name string) string {
 
 // play runs the command as somebody types it, shows it, and checks that it wrote each of want, and how it ends.
 func (s *stage) play(ctx context.Context, typed, ends, args string, onPage func(), want ...string) error {
-	_, _ = fmt.Fprintf(s.out, "\n$ contact-sync %s\n", args)
+	_, _ = fmt.Fprintf(s.out, "\n$ %s\n", strings.TrimSpace("contact-sync "+args))
 	var written bytes.Buffer
 	c := &command{
 		env: s.env, in: io.TeeReader(strings.NewReader(typed+"\n"), s.out), out: io.MultiWriter(s.out, &written),

@@ -36,6 +36,17 @@ func main() {
 	}
 }
 
+// variables is what -h says of the environment.
+const variables = `It reads these environment variables; -selftest needs none:
+
+  ENTRA_TENANT
+    	the id of the tenant that is set up
+  ENTRA_CLIENT_ID
+    	the application (client) id of an app registration there that may do this
+  ENTRA_CLIENT_SECRET
+    	its client secret: the value, not the id; without it an administrator signs in with a code
+`
+
 // options are the flags.
 type options struct {
 	preset, key, owner, name, url, assign, breakGlass string
@@ -92,6 +103,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		_, _ = fmt.Fprint(out, "Set up an application of an MSP in Microsoft Entra.\n\n")
 		flags.SetOutput(out)
 		flags.PrintDefaults()
+		_, _ = fmt.Fprint(out, "\n"+variables)
 	case err != nil:
 		err = fmt.Errorf("%w (-h says what there is)", err)
 	case flags.NArg() > 0:
@@ -104,7 +116,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 func credentials(env func(string) string, out io.Writer) (graphentra.Credentials, error) {
 	tenant := env("ENTRA_TENANT")
 	if tenant == "" || env("ENTRA_CLIENT_ID") == "" {
-		return nil, errors.New("ENTRA_TENANT and ENTRA_CLIENT_ID say where and as which application")
+		return nil, errors.New("ENTRA_TENANT and ENTRA_CLIENT_ID are not both set; they say where and as which application (-h says more, -selftest needs nothing)")
 	}
 	o := &azurecred.Options{ClientID: env("ENTRA_CLIENT_ID"), Secret: mspkit.Redact(env("ENTRA_CLIENT_SECRET"))}
 	if o.Secret.Reveal() == "" {

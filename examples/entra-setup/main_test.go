@@ -28,6 +28,7 @@ func TestHelp(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-h"}, os.Getenv, &out))
 	require.Contains(t, out.String(), "-break-glass")
+	require.Contains(t, out.String(), "ENTRA_CLIENT_SECRET")
 }
 
 func TestASecretIsAddedToAFileThatNobodyElseReads(t *testing.T) {

@@ -136,9 +136,13 @@ func story(ctx context.Context, out io.Writer) error {
 }
 
 func main() {
-	flag.Bool("selftest", false, "play the story and fail where it does not come out as it should")
+	flag.Bool("selftest", false, "write notes into a ticket system of two tables, in memory, print them, and fail where it does not come out as it should")
 	flag.Parse()
-	if err := story(context.Background(), os.Stdout); err != nil {
+	err := fmt.Errorf("unexpected argument %q (-h says what there is)", flag.Arg(0))
+	if flag.NArg() == 0 {
+		err = story(context.Background(), os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "homegrown-psa:", err)
 		os.Exit(1)
 	}

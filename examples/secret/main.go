@@ -46,7 +46,7 @@ const usage = `Send a text or files once.
   secret answer [-number 123] [LINK [file...]]
   secret -selftest
 
-What is needed and not given, such as the link, the number and the passphrase, is asked for on stderr and read from a
+GRANT is what serve prints: it allows one send. LINK is what send prints, for whoever is to read it. What is needed and not given, such as the link, the number and the passphrase, is asked for on stderr and read from a
 line of stdin.
 `
 

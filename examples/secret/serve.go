@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/mspkit/mspkit"
@@ -34,6 +35,9 @@ func start(ctx context.Context, addr string, wrap func(http.Handler) http.Handle
 		return nil, fmt.Errorf("-addr %q is not like 127.0.0.1:8080: this server has no TLS, so it is for this machine alone", addr)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("something else listens on %s; choose another address, for example -addr 127.0.0.1:0", addr)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +114,7 @@ func serve(ctx context.Context, t *terminal, o options) (err error) {
 		if err != nil {
 			return err
 		}
-		t.say("A grant, for the page in a browser or for secret send. Enter makes another one, Ctrl-C ends the server.\n\n  %s\n", grant)
+		t.say("A grant, which allows one send: open it in a browser, or give it to secret send. Enter makes another one, Ctrl-C ends the server.\n\n  %s\n", grant)
 		select {
 		case <-ctx.Done():
 			return nil
