@@ -71,7 +71,7 @@ func (c Cloud) PartnerScope() string {
 
 // Validate reports every URL that cannot be used. Login and Graph are required.
 func (c Cloud) Validate() error {
-	return errors.Join(validURL("Login", c.Login, true), validURL("Graph", c.Graph, true), validURL("PartnerCenter", c.PartnerCenter, false))
+	return errors.Join(validURL("Cloud.Login", c.Login, true), validURL("Cloud.Graph", c.Graph, true), validURL("Cloud.PartnerCenter", c.PartnerCenter, false))
 }
 
 func validURL(name, s string, required bool) error {
@@ -81,11 +81,11 @@ func validURL(name, s string, required bool) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil, u.Host == "", u.User != nil, strings.ContainsAny(s, "?#"), strings.HasSuffix(u.Path, "/"):
-		return fmt.Errorf("entra: Cloud.%s is not a plain https URL without a slash at its end: %w", name, mspkit.ErrInvalid)
+		return fmt.Errorf("entra: %s is not a plain https URL without a slash at its end: %w", name, mspkit.ErrInvalid)
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("entra: Cloud.%s must be https: %w", name, mspkit.ErrInvalid)
+	return fmt.Errorf("entra: %s must be https: %w", name, mspkit.ErrInvalid)
 }
 
 func loopback(host string) bool {

@@ -39,7 +39,7 @@ type stepUpData struct {
 // are not looked at: h must do so, unless [Ask.Tenant] named the one tenant. It panics where the kind is taken or no handler is given, and after [SSO.Handler].
 func (s *SSO) On(kind string, h func(w http.ResponseWriter, r *http.Request, a Answer, err error)) {
 	if _, taken := s.kinds[kind]; taken || kind == "" || kind == kindSignIn || kind == kindStepUp || h == nil || s.built {
-		panic(fmt.Sprintf("entra: sso: the kind %q is taken, has no handler, or comes after Handler", kind))
+		panic(fmt.Sprintf("entra: sso: the kind %q is taken, has no handler, or comes after SSO.Handler, which must be called last", kind))
 	}
 	s.kinds[kind] = h
 }

@@ -109,7 +109,7 @@ func NewVerifier(cloud Cloud, clientID string, o *VerifierOptions) (*Verifier, e
 	if v.issuer = v.o.Issuer; v.issuer == "" {
 		v.issuer = cloud.Login
 	}
-	errs = append(errs, validURL("Login", v.issuer, true))
+	errs = append(errs, validURL("Cloud.Login", v.issuer, true))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
