@@ -160,7 +160,7 @@ func (s *secrets) checkProof(p Proof, e Expect) (string, error) {
 	id, rest, ok := strings.Cut(p.Reveal(), ".")
 	i := strings.LastIndexByte(rest, '.') // a key id may contain dots
 	if !ok || i < 0 {
-		return "", fmt.Errorf("it is malformed: %w", ErrProof)
+		return "", fmt.Errorf("there is none, as before the caller was verified, or it is malformed: %w", ErrProof)
 	}
 	want, err := s.proof(Record{
 		Ref: Ref{Tenant: e.Tenant, ID: id}, KeyID: rest[:i], Subject: e.Subject,
