@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/google/uuid"
+	"github.com/microsoftgraph/msgraph-sdk-go/models"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mspkit/mspkit"
@@ -206,6 +207,51 @@ func TestConditionalIsNotPossible(t *testing.T) {
 	}
 }
 
+// What may not be read is no reason to refuse, and is said.
+func TestConditionalWithoutARightToLook(t *testing.T) {
+	t.Parallel()
+	w := newAccessWorld(t, nil)
+	w.d.Change(func(o *entratest.DirectoryOptions) {
+		o.Denied = []string{"/organization", "/policies/identitySecurityDefaultsEnforcementPolicy"}
+	})
+	p := w.plan()
+	require.Contains(t, notes(p), "Entra ID P1 could not be read")
+	require.Contains(t, notes(p), "security defaults are switched on could not be read")
+	w.apply()
+}
+
+func TestALicenceThatHasEndedIsNone(t *testing.T) {
+	t.Parallel()
+	for status, is := range map[string]bool{"Enabled": true, "Warning": true, "Suspended": false, "Deleted": false, "LockedOut": false, "": false} {
+		for _, id := range premiumPlans {
+			o, plan, guid := models.NewOrganization(), models.NewAssignedPlan(), uuid.MustParse(id)
+			plan.SetServicePlanId(&guid)
+			plan.SetCapabilityStatus(&status)
+			o.SetAssignedPlans([]models.AssignedPlanable{plan})
+			require.Equal(t, is, premium(o), status)
+			guid = uuid.New()
+			require.False(t, premium(o), "another plan")
+		}
+	}
+}
+
+func TestOfTwoPoliciesNoneIsChosen(t *testing.T) {
+	t.Parallel()
+	w := newAccessWorld(t, nil)
+	w.apply()
+	run, err := w.open(t.Context(), "contoso", w.desired.Key, "", "")
+	require.NoError(t, err)
+	_, err = run.policies().Post(t.Context(), newConditional("Another", w.d.Objects("applications")[0]["appId"].(string), w.group), nil)
+	require.NoError(t, err)
+	writes := w.d.Writes()
+	_, err = w.Plan(t.Context(), "contoso", w.desired)
+	require.ErrorIs(t, err, ErrAmbiguous)
+	_, err = w.Enforce(t.Context(), "contoso", w.desired, "", nil)
+	require.ErrorIs(t, err, ErrAmbiguous)
+	require.ErrorIs(t, w.Relax(t.Context(), "contoso", w.desired), ErrAmbiguous)
+	require.Equal(t, writes, w.d.Writes())
+}
+
 func TestConditionalPlanIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	w := newAccessWorld(t, nil)
@@ -394,6 +440,14 @@ func TestConditionalImpactAndEnforce(t *testing.T) {
 		refused(token, ErrUnseen, caller)
 	}
 	refused(i.Token[:len(i.Token)-3]+"AAA", ErrChanged, caller)
+	run, err := w.open(ctx, "contoso", w.desired.Key, "", "")
+	require.NoError(t, err)
+	policy, err := run.ownConditional(ctx, &w.desired)
+	require.NoError(t, err)
+	day := w.clock().Truncate(time.Second)
+	ahead, err := run.impact(ctx, policy, day.Add(-24*time.Hour), day.Add(2*time.Hour))
+	require.NoError(t, err)
+	refused(ahead.Token, ErrUnseen, caller) // it would be good for a day from then on
 	w.signIn(bert, "reportOnlyFailure", 40) // late in the log
 	refused(i.Token, ErrChanged, caller)
 	i, err = w.Impact(ctx, "contoso", w.desired, nil)
