@@ -480,6 +480,13 @@ func TestConditionalImpactAndEnforce(t *testing.T) {
 	require.NotEqual(t, i.Token, now.Token, "the policy is part of the report")
 	refused(now.Token, ErrChanged, nil)
 	w.d.Edit(id, users(w.group))
+	w.d.Edit(id, map[string]any{"state": "disabled"})
+	off, err := w.Impact(ctx, "contoso", w.desired, nil)
+	require.NoError(t, err)
+	_, err = w.Enforce(ctx, "contoso", w.desired, off.Token, nil)
+	require.ErrorIs(t, err, ErrChanged, "whoever switched it off has not seen what it would do now")
+	require.Equal(t, "disabled", w.d.Objects("conditionalAccessPolicies")[0]["state"])
+	w.d.Edit(id, map[string]any{"state": stateReportOnly})
 
 	t.Log("seen")
 	w.d.Fail(entratest.DirectoryFault{Method: "PATCH", Drop: true, After: true})
