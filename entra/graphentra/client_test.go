@@ -304,19 +304,24 @@ func TestManyTenants(t *testing.T) {
 		}
 		broken := errors.New("no such customer")
 		begun := time.Now()
-		var told int
+		var (
+			told int
+			last graphentra.ManyProgress
+		)
 		out, err := c.PlanMany(t.Context(), tenants, func(_ context.Context, id mspkit.TenantID) (graphentra.Desired, error) {
 			if id == tenants[17] {
 				return d, broken
 			}
 			return d, nil
 		}, &graphentra.ManyOptions{Workers: workers, Progress: func(p graphentra.ManyProgress) {
-			told++
+			told, last = told+1, p
 			require.Equal(t, told, p.Over)
 			require.Equal(t, many, p.Total)
 		}})
 		require.NoError(t, err)
 		require.Equal(t, many, told)
+		require.Equal(t, 1, last.Failed)
+		require.Equal(t, many-1, last.Changes)
 		for i, p := range out {
 			require.Equal(t, tenants[i], p.Tenant)
 			if i == 17 {
