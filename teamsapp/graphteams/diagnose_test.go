@@ -48,6 +48,13 @@ func (elsewhere) Reference(context.Context, teamsapp.User) (teamsapp.Reference, 
 	return teamsapp.Reference{Tenant: "fabrikam", Known: true, Conversation: true}, nil
 }
 
+// quiet is a bot that has heard of the person and knows no conversation with them.
+type quiet struct{}
+
+func (quiet) Reference(context.Context, teamsapp.User) (teamsapp.Reference, error) {
+	return teamsapp.Reference{Tenant: "contoso", Known: true}, nil
+}
+
 // poor is a bot whose credentials fail.
 type poor struct {
 	*teamsapp.Bot
@@ -103,6 +110,12 @@ func TestDiagnoseFindsEachCause(t *testing.T) {
 		"a guest": {func(_ *testing.T, of *office, _ *graphteams.DiagnoseOptions) {
 			of.tenant.Update(of.people[0], func(u *graphfake.User) { u.UserType = "Guest" })
 		}, uncertain, codes{graphteams.CodeGuest}},
+		"a guest, whose licence is in another tenant": {func(_ *testing.T, of *office, _ *graphteams.DiagnoseOptions) {
+			of.tenant.Update(of.people[0], func(u *graphfake.User) { u.UserType, u.Licences = "Guest", nil })
+		}, uncertain, codes{graphteams.CodeGuest}},
+		"heard of, without a conversation": {func(_ *testing.T, _ *office, o *graphteams.DiagnoseOptions) {
+			o.Bot = quiet{}
+		}, uncertain, codes{graphteams.CodeNoReference}},
 		"a disabled account": {func(_ *testing.T, of *office, _ *graphteams.DiagnoseOptions) {
 			of.tenant.Update(of.people[0], func(u *graphfake.User) { u.Disabled = true })
 		}, stopped, codes{graphteams.CodeDisabled}},

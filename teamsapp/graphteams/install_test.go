@@ -165,3 +165,20 @@ func TestAnInstallationWhoseAnswerIsLostIsNotDoneTwice(t *testing.T) {
 	require.False(t, i.Fresh) // nobody can know
 	require.Len(t, e.tenant.TeamsInstalls(e.people[0]), 1)
 }
+
+func TestWhatSomebodyElseRemovedIsRemoved(t *testing.T) {
+	t.Parallel()
+	e := newEstate(t, 1, nil)
+	_, err := e.client.Install(t.Context(), "contoso", e.app, e.people[0])
+	require.NoError(t, err)
+	status := http.StatusNotFound
+	e.fake.SetFault(func(r *http.Request) *graphfake.Fault {
+		if r.Method == http.MethodDelete {
+			return &graphfake.Fault{Status: status, Code: "NotFound"}
+		}
+		return nil
+	})
+	require.NoError(t, e.client.Uninstall(t.Context(), "contoso", e.app, e.people[0]))
+	status = http.StatusForbidden
+	require.ErrorIs(t, e.client.Uninstall(t.Context(), "contoso", e.app, e.people[0]), graphteams.ErrDenied)
+}
