@@ -37,7 +37,7 @@ func TestABodyOfVeryManyItemsIsRefusedEarly(t *testing.T) { //nolint:paralleltes
 		took := time.Since(began)
 		runtime.ReadMemStats(&after)
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*size), name)
-		require.Less(t, took, 20*time.Second, name)
+		require.Less(t, took, 30*time.Second, name) // a busy machine needs seconds; the square of so many items takes far longer
 		t.Log(name, took, (after.TotalAlloc-before.TotalAlloc)>>20)
 	}
 }

@@ -417,7 +417,7 @@ func TestASlowHandlerDoesNotHoldUpTheAnswer(t *testing.T) {
 	for range 20 {
 		require.Equal(t, 202, w.send(w.said(w.contoso, "more")))
 	}
-	require.Less(t, time.Since(begun), 5*time.Second)
+	require.Less(t, time.Since(begun), 30*time.Second) // a busy machine needs seconds; the handler hangs for longer
 	w.sink.failing(nil)
 	close(out)
 	require.Eventually(t, func() bool { return len(w.sink.all()) == 21 }, 10*time.Second, 5*time.Millisecond)
