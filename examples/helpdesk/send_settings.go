@@ -117,7 +117,7 @@ func settingsFields() []fieldGroup {
 	type settings = securesend.Settings
 	return []fieldGroup{
 		{"The lock", "", []field{
-			check("LockTechnician", "Lock these settings", "Technicians send as it stands here and choose nothing themselves. Team leads still may.", func(s *settings) *bool { return &s.LockTechnician }),
+			check("LockTechnician", "Lock these settings", "Technicians send as it stands here and choose nothing themselves. An admin still may.", func(s *settings) *bool { return &s.LockTechnician }),
 		}},
 		{"What a send is like", "A technician may choose otherwise for one send, unless the settings are locked.", []field{
 			pick(text("", "Gate", "The recipient must bring", "", func(s *settings) *string { return (*string)(&s.Defaults.Gate) }),
