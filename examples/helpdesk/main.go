@@ -62,9 +62,9 @@ func run(ctx context.Context) error {
 	tickets := flag.String("psa", psaCustom, "the ticket system: "+strings.Join(psaKinds, ", "))
 	self := flag.Bool("selftest", false, "play the whole story without a browser, print it, and exit")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "A technician's portal and the caller's phone beside it. It needs no configuration.\n\n")
+		_, _ = fmt.Fprint(flag.CommandLine.Output(), "A technician's portal and the caller's phone beside it. It needs no configuration.\n\n")
 		flag.PrintDefaults()
-		fmt.Fprint(flag.CommandLine.Output(), "\n"+variables)
+		_, _ = fmt.Fprint(flag.CommandLine.Output(), "\n"+variables)
 	}
 	flag.Parse()
 	if flag.NArg() > 0 {
