@@ -183,6 +183,52 @@ func TestAFlowIsOfOneApplicationAndRedirectURI(t *testing.T) {
 	require.Equal(t, string(entra.ReasonCookie), other.audit.take()[0].Reason)
 }
 
+// What an API demands and the context that the host wants go to Microsoft together; what cannot be asked for is said before.
+func TestAFlowAsksForEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	ring, err := mspkit.NewKeyRing(mspkit.NewKey("k1"))
+	require.NoError(t, err)
+	const id = "11111111-2222-3333-4444-555555555555"
+	v, err := entra.NewVerifier(entra.PublicCloud(), id, nil)
+	require.NoError(t, err)
+	o := entra.FlowOptions{ClientID: id, Secret: mspkit.Redact("x"), RedirectURL: "https://msp.example/callback"}
+	f, err := entra.NewFlow("flow", v, ring, &o)
+	require.NoError(t, err)
+	at, err := f.Begin(httptest.NewRecorder(), entra.Ask{ACR: "c99", Claims: `{"id_token":{"x":null},"access_token":{"acrs":{"value":"c1"}}}`})
+	require.NoError(t, err)
+	u, err := url.Parse(at)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"id_token":{"x":null,"acrs":{"essential":true,"value":"c99"}},"access_token":{"acrs":{"value":"c1"}}}`, u.Query().Get("claims"))
+	for _, a := range []entra.Ask{
+		{ACR: "c0"},
+		{ACR: "c100"},
+		{ACR: "c01"},
+		{ACR: "7"},
+		{Claims: "null"},
+		{Claims: "[]"},
+		{Claims: "{"},
+		{ACR: "c1", Claims: `{"id_token":7}`},
+		{Claims: `{"x":"` + strings.Repeat("x", 2<<10) + `"}`},
+		{Tenant: "contoso.com"},
+		{Data: make([]byte, 2<<10+1)},
+	} {
+		w := httptest.NewRecorder()
+		_, err := f.Begin(w, a)
+		require.ErrorIs(t, err, mspkit.ErrInvalid, "%+v", a)
+		require.Empty(t, w.Result().Cookies())
+	}
+	for _, ttl := range []time.Duration{-1, time.Hour + 1} {
+		o := o
+		o.TTL = ttl
+		_, err := entra.NewFlow("flow", v, ring, &o)
+		require.ErrorIs(t, err, mspkit.ErrInvalid)
+	}
+	for _, name := range []string{"", "Flow", strings.Repeat("x", 33), "a b"} {
+		_, err := entra.NewFlow(name, v, ring, &o)
+		require.ErrorIs(t, err, mspkit.ErrInvalid, name)
+	}
+}
+
 // A browser drops a cookie of more than 4096 bytes without a word.
 func TestWhatAFlowCarriesFitsIntoACookie(t *testing.T) {
 	t.Parallel()

@@ -217,6 +217,7 @@ var attacks = []attack{
 	})},
 	{name: "two errors", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.answer.RawQuery += "&error=access_denied&error=x" })},
 	{name: "no code", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.param("code", "") })},
+	{name: "a code too long", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.param("code", strings.Repeat("A", 9<<10)) })},
 	{name: "a sign-in that took too long", reason: entra.ReasonState, do: withAnswer(func(a *attempt) { a.pass(15 * time.Minute) })},
 	{name: "the code of another person's sign-in", reason: entra.ReasonEntra, do: withAnswer(func(a *attempt) {
 		a.param("code", a.begin(a.t, a.otto).answer.Query().Get("code"))

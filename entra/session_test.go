@@ -251,6 +251,25 @@ func TestASessionOfAnotherOwnerIsNobodysHere(t *testing.T) {
 	require.Equal(t, []entra.Event{{At: h.now(), Kind: entra.EventSignInRefused, Owner: "north", Reason: string(entra.ReasonCookie)}}, h.audit.take())
 }
 
+// keeping is a host's that cannot forget a session.
+type keeping struct{ *hostSessions }
+
+func (keeping) Delete(http.ResponseWriter, *http.Request) error {
+	return errors.New("the database is away")
+}
+
+func TestASignOutThatFailsIsNoneThatHasHappened(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(h *host) { h.options.Sessions = keeping{&hostSessions{byCookie: map[string]entra.Session{}}} }).serve(t)
+	b, _ := h.signIn(t, h.otto, "")
+	h.audit.take()
+	p := b.signOut(h)
+	require.Equal(t, http.StatusServiceUnavailable, p.status)
+	require.NotContains(t, p.body, "database")
+	require.Empty(t, h.audit.take())
+	require.Nil(t, b.who(h), "it has ended all the same")
+}
+
 // away is a store that does not answer.
 type awayStore struct{ entra.Revocations }
 

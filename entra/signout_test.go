@@ -199,6 +199,7 @@ func TestALogoutTokenIsJudged(t *testing.T) {
 		}},
 		"of the future":  {reason: entra.ReasonClock, claims: func(h *host) change { return change{"iat": later(h, 10*time.Minute), "exp": later(h, 12*time.Minute)} }},
 		"without times":  {reason: entra.ReasonLife, claims: func(*host) change { return change{"exp": nil} }},
+		"for a week":     {reason: entra.ReasonLife, claims: func(h *host) change { return change{"exp": later(h, 7*24*time.Hour)} }},
 		"no claims":      {reason: entra.ReasonMalformed, claims: func(*host) change { return change{"iss": 7} }},
 		"none":           {reason: entra.ReasonAlgorithm, sign: entratest.SignOptions{Algorithm: "none"}},
 		"HS256":          {reason: entra.ReasonAlgorithm, sign: entratest.SignOptions{Algorithm: "HS256"}},
