@@ -183,6 +183,23 @@ func TestAFlowIsOfOneApplicationAndRedirectURI(t *testing.T) {
 	require.Equal(t, string(entra.ReasonCookie), other.audit.take()[0].Reason)
 }
 
+func TestASessionIsOfOneApplication(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil).serve(t)
+	other := newHost(t, func(o *host) { // of the same owner, for the same people
+		o.ring, o.options.Tenants = h.ring, append(o.options.Tenants, h.contoso.ID)
+	}).serve(t)
+	b, _ := h.signIn(t, h.anna, "")
+	here, err := url.Parse(h.origin)
+	require.NoError(t, err)
+	there, err := url.Parse(other.origin)
+	require.NoError(t, err)
+	moved := newBrowser(t)
+	moved.http.Jar.SetCookies(there, b.http.Jar.Cookies(here))
+	require.NotNil(t, b.who(h))
+	require.Nil(t, moved.who(other))
+}
+
 // What an API demands and the context that the host wants go to Microsoft together; what cannot be asked for is said before.
 func TestAFlowAsksForEverythingAtOnce(t *testing.T) {
 	t.Parallel()

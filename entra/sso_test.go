@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,6 +189,42 @@ func TestWhoHangsUpIsAudited(t *testing.T) {
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody)
 	require.NoError(t, h.sso.SignIn(httptest.NewRecorder(), r, entra.Identity{TenantID: h.contoso.ID, ObjectID: h.anna.ObjectID, Roles: []string{"Admin"}}))
 	require.Equal(t, []entra.EventKind{entra.EventSignedIn}, kinds(kept.take()))
+}
+
+func TestAnApplicationProvesItselfByAnAssertion(t *testing.T) {
+	t.Parallel()
+	var audience atomic.Value
+	var fault atomic.Pointer[error]
+	h := newHost(t, func(h *host) {
+		h.app.Secret, h.app.Assertion = "", func(s string) bool { return s == "the assertion" }
+		h.options.Secret = mspkit.Redacted[string]{}
+		h.options.Assertion = func(_ context.Context, aud string) (string, error) {
+			audience.Store(aud)
+			if err := fault.Load(); err != nil {
+				return "", *err
+			}
+			return "the assertion", nil
+		}
+	}).serve(t)
+	_, p := h.signIn(t, h.otto, "/tickets/1")
+	require.Equal(t, "/tickets/1", p.at.Path)
+	require.Equal(t, h.URL()+"/"+h.contoso.ID+"/oauth2/v2.0/token", audience.Load())
+	h.audit.take()
+	away := errors.New("the vault at 10.0.0.7 is closed")
+	fault.Store(&away)
+	b, p := h.signIn(t, h.otto, "")
+	require.Equal(t, http.StatusServiceUnavailable, p.status)
+	require.Equal(t, string(entra.ReasonCredentials), h.audit.take()[0].Reason)
+	require.NotContains(t, p.body+h.log.String(), "10.0.0.7")
+	require.Nil(t, b.who(h))
+}
+
+// Nobody is sent back to an address that only took a form.
+func TestWhoPostsBeforeTheSignInComesBackToTheFirstPage(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil).serve(t)
+	p := newBrowser(t).post(h.origin+"/tickets/1", url.Values{"delete": {"it"}}, nil)
+	require.Equal(t, "/auth/signin", p.at.RequestURI())
 }
 
 func TestAnAuditorThatFailsStopsNobody(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ func TestTokenErrorsSayWhatToDo(t *testing.T) {
 		"a session revoked":     {400, `{"error":"invalid_grant","error_codes":[50132]}`, entra.ErrSignIn, "AADSTS50132", true},
 		"a new certificate":     {401, `{"error":"invalid_client","error_codes":[700027]}`, entra.ErrCredentials, "AADSTS700027", false},
 		"an outage with a code": {503, `{"error":"invalid_grant"}`, entra.ErrUnavailable, "invalid_grant", false},
+		"a number in an outage": {503, `{"error":"invalid_grant","error_codes":[65001]}`, entra.ErrConsent, "AADSTS65001", true},
 		"throttled":             {429, `{"error":"x"}`, entra.ErrThrottled, "x", false},
 		"an outage":             {503, `<html>s3cret</html>`, entra.ErrUnavailable, "", false},
 		"nothing":               {400, ``, entra.ErrRefused, "", true},
@@ -54,6 +56,8 @@ func TestTokenErrorsSayWhatToDo(t *testing.T) {
 	require.Equal(t, `{"x":1}`, err.Claims)
 	require.Equal(t, "5f0c9a7e-1b2c-4d3e-8f90-a1b2c3d4e5f6", err.CorrelationID)
 	require.Contains(t, err.Error(), "AADSTS50076")
+	long := entra.NewTokenError(400, nil, []byte(`{"error":"interaction_required","claims":"`+strings.Repeat("x", 4<<10+1)+`"}`), now)
+	require.Empty(t, long.Claims)
 	require.ErrorIs(t, entra.TokenUnavailable(context.Canceled), context.Canceled)
 	require.NotContains(t, entra.TokenUnavailable(errors.New("s3cret")).Error(), "s3cret")
 }
