@@ -395,6 +395,27 @@ func TestARouteThatNobodyThoughtOfKeepsTheProgramFromStarting(t *testing.T) {
 	require.ErrorContains(t, a.closed(), "which is no route")
 }
 
+// What somebody may not do stands in "Who did what", whichever way they tried, and the services say no by themselves, too.
+func TestWhatIsRefusedIsNoted(t *testing.T) {
+	t.Parallel()
+	a := newTestApp(t, config{})
+	w := walks(t, a)
+	jane := w.as("jane")
+	for path, permission := range map[string]entra.Permission{"/api/freeze": entra.PermissionVerification, "/psa-plug": entra.PermissionIntegrations} {
+		got, detail := w.try(jane, http.MethodPost, path, url.Values{"tenant": {"contoso"}, "person": {"dana"}})
+		require.Equal(t, no, got, detail)
+		list, err := a.deeds.last(t.Context(), deedRefused, 1)
+		require.NoError(t, err)
+		require.Len(t, list, 1, path)
+		require.Equal(t, "jane", list[0].who)
+		require.Contains(t, list[0].what, permission.String())
+	}
+	require.NoError(t, a.mayOverrule(t.Context(), "sam"))
+	for _, id := range []string{"jane", "priya", "tom", ""} {
+		require.Error(t, a.mayOverrule(t.Context(), id), id)
+	}
+}
+
 // With a tenant of one's own nothing of the played one lets anybody in, and the first admin comes by a link.
 func TestWithARealTenantNobodyIsThereYet(t *testing.T) {
 	t.Parallel()
