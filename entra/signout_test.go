@@ -105,9 +105,13 @@ func TestEntraEndsOneSessionByTheFrontChannel(t *testing.T) {
 	require.Equal(t, []entra.Event{{At: h.now(), Kind: entra.EventSignedOut, Owner: "north", Reason: "front-channel"}}, h.audit.take())
 	require.Nil(t, b.who(h))
 	require.NotNil(t, other.who(h), "only the session that was named")
+	// Without a network, which has trouble of its own with so many.
+	flood := h.sso.FrontChannelURL() + "?" + url.Values{"iss": {iss}, "sid": {"unknown"}}.Encode()
 	var status int
 	for range 600 {
-		if status = front(http.MethodGet, url.Values{"iss": {iss}, "sid": {"unknown"}}); status != http.StatusOK {
+		w := httptest.NewRecorder()
+		h.mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, flood, http.NoBody))
+		if status = w.Code; status != http.StatusOK {
 			break
 		}
 	}
