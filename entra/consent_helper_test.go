@@ -138,7 +138,9 @@ func newBrowser(t testing.TB) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	return &browser{t: t, http: &http.Client{Jar: jar}}
+	own := &http.Transport{} // a server that another test closes ends the connections of the default one
+	t.Cleanup(own.CloseIdleConnections)
+	return &browser{t: t, http: &http.Client{Jar: jar, Transport: own}}
 }
 
 // send follows redirects until a page, or until one leads to an address for which stop is true.

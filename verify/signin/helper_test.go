@@ -281,7 +281,9 @@ type browser struct {
 func (w *world) browser() *browser {
 	jar, err := cookiejar.New(nil)
 	require.NoError(w.t, err)
-	return &browser{t: w.t, c: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
+	own := &http.Transport{} // a server that another test closes ends the connections of the default one
+	w.t.Cleanup(own.CloseIdleConnections)
+	return &browser{t: w.t, c: &http.Client{Jar: jar, Timeout: 30 * time.Second, Transport: own}}
 }
 
 func (b *browser) do(method, address string, form url.Values) *browser {
