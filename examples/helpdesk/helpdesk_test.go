@@ -335,3 +335,18 @@ func TestTheEnvironmentIsChecked(t *testing.T) {
 		require.NotContains(t, err.Error(), "hidden", name)
 	}
 }
+
+// They become part of a header.
+func TestOnlyOriginsMayShowTheFrame(t *testing.T) {
+	t.Parallel()
+	got, err := podOrigins(" https://na.myconnectwise.net, https://psa.example:8443 ")
+	require.NoError(t, err)
+	require.Equal(t, []string{"https://na.myconnectwise.net", "https://psa.example:8443"}, got)
+	for _, bad := range []string{
+		"http://psa.example", "psa.example", "https://", "https://*", "https://*.example", "https://psa.example/", "https://psa.example/x", "https://psa.example?x",
+		"https://psa.example#x", "https://u@psa.example", "https://psa.example;script-src", "'self'", "*", "https://psa.example https:",
+	} {
+		_, err := podOrigins(bad)
+		require.ErrorContains(t, err, "MSPKIT_POD_ORIGINS", bad)
+	}
+}

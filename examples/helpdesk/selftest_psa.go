@@ -168,6 +168,8 @@ func (p *player) podView() {
 	p.person = "dana"
 	status, _ = call("renew", url.Values{"id": {other.ID}})
 	p.must(status == http.StatusNotFound, "the frame of one ticket renewed a verification of another: %d", status)
+	status, _ = call("ask", url.Values{"replaces": {other.ID}, "question": {"Which printer?"}})
+	p.must(status == http.StatusNotFound, "the frame of one ticket replaced something of another: %d", status)
 	p.person = "mira"
 	p.press("cancel", "id", other.ID)
 	p.person = "dana"
