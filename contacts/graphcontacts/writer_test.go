@@ -1,10 +1,13 @@
 package graphcontacts_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,6 +209,41 @@ func TestBadWrites(t *testing.T) {
 		require.Empty(t, n.list, name)
 	}
 	require.Empty(t, w.Requests())
+}
+
+// What Graph does not tell of somebody counts as a role: nothing is sent.
+func TestNobodyIsWrittenToWhoCannotBeLookedAt(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		path, body string
+	}{
+		"another user comes":           {"", `{"id":"00000000-0000-4000-8000-0000000000ff","userType":"Member"}`},
+		"memberships without an end":   {"/transitiveMemberOf", `{"value":[],"@odata.nextLink":"%s/v1.0/users/x/transitiveMemberOf?$skiptoken=%d"}`},
+		"assignments without an end":   {"/roleAssignments", `{"value":[],"@odata.nextLink":"%s/v1.0/roleManagement/directory/roleAssignments?$skiptoken=%d"}`},
+		"a membership that is no JSON": {"/transitiveMemberOf", `{"value":[7]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, graphfake.Options{})
+			id := w.contoso.Put(graphfake.User{DisplayName: "Dana"})
+			var page atomic.Int32
+			w.SetFault(func(r *http.Request) *graphfake.Fault {
+				if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, cmp.Or(tc.path, id)) {
+					return nil
+				}
+				body := tc.body
+				if strings.Contains(body, "%s") {
+					body = fmt.Sprintf(body, w.url, page.Add(1))
+				}
+				return &graphfake.Fault{Body: body}
+			})
+			var n notes
+			err := w.writer(t, &n).WritePhones(t.Context(), write(id))
+			require.ErrorIs(t, err, contacts.ErrSource)
+			require.Zero(t, patches(w), "nothing is sent")
+			require.Equal(t, []graphcontacts.Outcome{graphcontacts.Asked, graphcontacts.Failed}, n.outcomes())
+		})
+	}
 }
 
 func TestWritesThatFail(t *testing.T) {
