@@ -258,6 +258,22 @@ func TestASyncThatIsStoppedComesAgainAndIsPlannedWhole(t *testing.T) {
 	require.Equal(t, []int{10, 6, 4}, []int{r.Contacts, r.Joined, r.Same}, "with the page that was read already")
 }
 
+func TestTheTimeThatIsLeftIsToldOnceATenantIsDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.syncer(t, &contacts.SyncerOptions{Parallel: 1, Watch: func(contacts.Report) { w.advance(time.Second) }})
+	var told []contacts.Progress
+	_, err := s.SyncAll(t.Context(), []contacts.Job{contoso, fabrikam}, nil, func(p contacts.Progress) { told = append(told, p) })
+	require.NoError(t, err)
+	require.Len(t, told, 7, "five pages and two tenants")
+	for i, want := range []time.Duration{-1, -1, -1, 3 * time.Second, 3 * time.Second, 4 * time.Second, 0} {
+		require.Equal(t, want, told[i].Left, i)
+	}
+	last := told[6]
+	require.Equal(t, []int{2, 2, 0, 5, 15}, []int{last.Tenants, last.Done, last.Failed, last.Pages, last.Contacts})
+	require.InDelta(t, 3, last.Rate, 0.01)
+}
+
 func TestAnotherInstanceIsNoFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
