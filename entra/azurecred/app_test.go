@@ -165,6 +165,29 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// mistaken is a store that gives everybody the same connection.
+type mistaken struct {
+	entra.ConnectionStore
+
+	c entra.Connection
+}
+
+func (s mistaken) Connection(context.Context, mspkit.TenantID, string) (entra.Connection, error) {
+	return s.c, nil
+}
+
+func TestAConnectionOfAnotherTenantIsNotUsed(t *testing.T) {
+	t.Parallel()
+	c := entra.Connection{Tenant: "contoso", Owner: "msp", Integration: "contacts", EntraID: "0c1d2e3f-1111-4222-8333-444455556666", Via: entra.ViaConsent}
+	id, err := azurecred.Connected(mistaken{c: c}, "contacts", nil)(t.Context(), "contoso")
+	require.NoError(t, err)
+	require.Equal(t, c.EntraID, id)
+	_, err = azurecred.Connected(mistaken{c: c}, "contacts", nil)(t.Context(), "fabrikam")
+	require.ErrorIs(t, err, entra.ErrNotConnected)
+	_, err = azurecred.Connected(mistaken{c: c}, "mail", nil)(t.Context(), "contoso")
+	require.ErrorIs(t, err, entra.ErrNotConnected)
+}
+
 func TestForgetAsksAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, entratest.App{Secret: secret})
