@@ -247,7 +247,7 @@ func TestPartsGoToMicrosoftOnly(t *testing.T) {
 	var got atomic.Int64
 	foreign := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got.Add(1) }))
 	t.Cleanup(foreign.Close)
-	for _, address := range []string{foreign.URL + "/x", "http://outlook.office.com/x", "https://outlook.office.com.evil.example/x", "https://user@outlook.office.com/x", "https://outlook.office.com:8443/x", "file:///etc/passwd", "::"} {
+	for _, address := range []string{foreign.URL + "/x", "http://outlook.office.com/x", "https://outlook.office.com.evil.example/x", "https://notoffice.com/x", "https://user@outlook.office.com/x", "https://outlook.office.com:8443/x", "file:///etc/passwd", "::"} {
 		w := newWorld(t, nil, nil)
 		w.choose(t)
 		w.fake.SetFault(func(r *http.Request) *graphfake.Fault {

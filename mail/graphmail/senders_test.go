@@ -20,6 +20,12 @@ import (
 func TestCheckTakesSharedMailboxesOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, nil)
+	w.tenants["contoso"].Put(graphfake.User{DisplayName: "Visitor", Mail: "visitor@contoso.example", UserType: "Guest", Purpose: "shared"})
+	for _, name := range []string{"one", "two"} {
+		w.tenants["contoso"].Put(graphfake.User{
+			DisplayName: name, Mail: name + "@contoso.example", Purpose: "shared", ProxyAddresses: []string{"smtp:both@contoso.example"},
+		})
+	}
 	for name, tc := range map[string]struct {
 		address string
 		want    error
@@ -35,6 +41,8 @@ func TestCheckTakesSharedMailboxesOnly(t *testing.T) {
 		"not in the cloud":     {"old@contoso.example", graphmail.ErrNotShared, "Exchange Online"},
 		"nobody":               {"nobody@contoso.example", graphmail.ErrNotShared, "no account"},
 		"a quotation mark":     {"o'hara@contoso.example", graphmail.ErrNotShared, "no account"},
+		"a guest":              {"visitor@contoso.example", graphmail.ErrNotShared, "guest"},
+		"two have it":          {"both@contoso.example", graphmail.ErrNotShared, "no account"},
 		"of another tenant":    {"helpdesk@fabrikam.example", graphmail.ErrNotShared, "no account"},
 		"no address":           {"helpdesk", mspkit.ErrInvalid, ""},
 		"a path in an address": {"../../me@contoso.example", mspkit.ErrInvalid, ""},
