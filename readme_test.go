@@ -20,7 +20,7 @@ import (
 )
 
 // quickStart is the code of the README, word for word.
-func quickStart(ctx context.Context, email verify.Channel, dana verify.Subject, expect verify.Expect) error {
+func quickStart(ctx context.Context, email verify.Channel, dana verify.Subject, expect verify.Expect, jobID string) error {
 	ring, _ := mspkit.NewKeyRing(mspkit.NewKey("2026-11")) // keep it in your secret store
 	settings := verify.Settings{Brand: mspkit.Brand{Name: "Contoso IT"}}
 	svc, err := verify.New(memstore.New(), ring, "https://help.example/verify", verify.Same(settings), &verify.Options{
@@ -40,7 +40,7 @@ func quickStart(ctx context.Context, email verify.Channel, dana verify.Subject, 
 	if c, err = svc.Wait(ctx, c.Ref, "jane"); err != nil {
 		return err
 	}
-	return svc.Redeem(ctx, c.Proof, expect, "reset-job-17") // nil exactly once, for a verified caller: now do it
+	return svc.Redeem(ctx, c.Proof, expect, jobID) // nil for this one job, if the caller was verified: now do it
 }
 
 // handOver is the other code of the README, word for word.
@@ -86,7 +86,7 @@ func TestTheQuickStartOfTheREADMEIsThisFile(t *testing.T) {
 	email := nobody{make(chan verify.Delivery, 1)}
 	dana := verify.Subject{ID: "dana", Destinations: []verify.Destination{{Channel: "email", Address: "dana@contoso.example", FirstSeen: time.Unix(1, 0)}}}
 	done := make(chan error, 1)
-	go func() { done <- quickStart(ctx, email, dana, verify.Expect{}) }()
+	go func() { done <- quickStart(ctx, email, dana, verify.Expect{}, "reset-job-17") }()
 	require.Contains(t, (<-email.sent).Link.Reveal(), "https://help.example/verify/v/")
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
