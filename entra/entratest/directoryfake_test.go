@@ -21,6 +21,9 @@ import (
 	"github.com/mspkit/mspkit/entra/entratest"
 )
 
+// direct has connections of its own: a server that another test closes ends those of the default client.
+var direct = &http.Client{Transport: &http.Transport{}}
+
 const userRole = "5e8a4b8f-0f2c-4d3e-9a51-1f6f0b6d2a01"
 
 // dirClient asks a directory on the wire.
@@ -63,7 +66,7 @@ func (c *dirClient) try(method, path string, body any) (int, object, http.Header
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := direct.Do(r)
 	if err != nil {
 		return 0, nil, nil
 	}
@@ -581,7 +584,7 @@ func TestDirectoryWire(t *testing.T) {
 		for i := 0; i < len(header); i += 2 {
 			r.Header.Set(header[i], header[i+1])
 		}
-		res, err := http.DefaultClient.Do(r)
+		res, err := direct.Do(r)
 		require.NoError(t, err)
 		_ = res.Body.Close()
 		return res.StatusCode

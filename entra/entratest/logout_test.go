@@ -143,7 +143,7 @@ func TestFormsLoadTheFrontChannelInFrames(t *testing.T) {
 
 func TestTheChannelsTellOfEverySession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, &entratest.Options{Now: clock, HTTPClient: http.DefaultClient})
+	w := newWorld(t, &entratest.Options{Now: clock, HTTPClient: direct})
 	l := newListener(t)
 	w.listens(l)
 	w.SignIn(w.paula)
