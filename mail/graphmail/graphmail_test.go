@@ -347,7 +347,7 @@ func TestThrottledMailIsSentInTheEnd(t *testing.T) {
 func TestFourRequestsAtOnce(t *testing.T) {
 	t.Parallel()
 	var at, most atomic.Int64
-	w := newWorld(t, nil, &graphfake.Options{During: func(r *http.Request) {
+	w := newWorld(t, nil, &graphfake.Options{Record: true, During: func(r *http.Request) {
 		n := at.Add(1)
 		defer at.Add(-1)
 		for {
@@ -368,6 +368,13 @@ func TestFourRequestsAtOnce(t *testing.T) {
 	all.Wait()
 	require.LessOrEqual(t, most.Load(), int64(4))
 	require.Len(t, w.tenants["contoso"].Sent(), 40)
+	tries := 0
+	for _, r := range w.fake.Requests() {
+		if strings.HasSuffix(r.Path, "/sendMail") {
+			tries++
+		}
+	}
+	require.Equal(t, 40, tries, "nothing was throttled")
 }
 
 func TestThirtyMailsAMinute(t *testing.T) {
