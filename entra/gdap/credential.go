@@ -33,7 +33,7 @@ func Connected(store entra.ConnectionStore, owner, integration string, now func(
 		switch {
 		case err != nil:
 			return "", err
-		case c.Owner != owner, c.Via != entra.ViaGDAP, c.Expired(now()):
+		case c.Tenant != tenant, c.Integration != integration, c.Owner != owner, c.Via != entra.ViaGDAP, c.Expired(now()):
 			return "", entra.ErrNotConnected
 		}
 		return c.EntraID, nil

@@ -511,3 +511,29 @@ func TestNothingGoesToAnotherHost(t *testing.T) {
 	require.ErrorIs(t, p.Consent(t.Context(), w.contoso.ID, gdap.Grant{Scopes: []string{"User.Read.All"}}), entra.ErrUnavailable)
 	require.False(t, reached)
 }
+
+// mistaken is a store that gives everybody the same connection.
+type mistaken struct {
+	entra.ConnectionStore
+
+	c entra.Connection
+}
+
+func (s mistaken) Connection(context.Context, mspkit.TenantID, string) (entra.Connection, error) {
+	return s.c, nil
+}
+
+func TestAConnectionOfAnotherTenantIsNotUsed(t *testing.T) {
+	t.Parallel()
+	s := mistaken{c: entra.Connection{Tenant: "contoso", Owner: "msp", Integration: "contacts", EntraID: "0c1d2e3f-1111-4222-8333-444455556666", Via: entra.ViaGDAP}}
+	id, err := gdap.Connected(s, "msp", "contacts", nil)(t.Context(), "contoso")
+	require.NoError(t, err)
+	require.Equal(t, s.c.EntraID, id)
+	for _, to := range []struct {
+		owner, integration string
+		tenant             mspkit.TenantID
+	}{{"msp", "contacts", "fabrikam"}, {"msp", "mail", "contoso"}, {"other", "contacts", "contoso"}} {
+		_, err := gdap.Connected(s, to.owner, to.integration, nil)(t.Context(), to.tenant)
+		require.ErrorIs(t, err, entra.ErrNotConnected, to)
+	}
+}
