@@ -372,15 +372,19 @@ func TestARepeatIsHandledOnce(t *testing.T) {
 	require.Equal(t, []string{"hello"}, w.sink.texts())
 }
 
-// hungQueue is a queue whose Wake hangs for a while.
-type hungQueue struct{ left atomic.Bool }
+// hungQueue is a queue whose Wake hangs until it is let go.
+type hungQueue struct {
+	free chan struct{}
+	left atomic.Bool
+}
 
 func (*hungQueue) Handle(string, mspkit.Drain) error { return nil }
 
 func (q *hungQueue) Wake(ctx context.Context, _ mspkit.Stream, _ time.Time) error {
 	select {
 	case <-ctx.Done():
-	case <-time.After(time.Second):
+	case <-q.free:
+	case <-time.After(time.Minute):
 	}
 	q.left.Store(true)
 	return errors.New("the queue hangs")
@@ -388,11 +392,12 @@ func (q *hungQueue) Wake(ctx context.Context, _ mspkit.Stream, _ time.Time) erro
 
 func TestAQueueThatHangsDoesNotHoldUpTheAnswer(t *testing.T) {
 	t.Parallel()
-	q := &hungQueue{}
+	q := &hungQueue{free: make(chan struct{})}
 	w := newFeedWorld(t, func(w *feedWorld) { w.options.Queue = q })
 	w.follow("contoso", changefeed.AllChats())
 	require.Equal(t, 202, w.send(w.said(w.contoso, "hello")))
 	require.False(t, q.left.Load(), "Graph has its answer before anybody is woken")
+	close(q.free)
 	require.Eventually(t, q.left.Load, 20*time.Second, time.Millisecond)
 	w.handle()
 	require.Equal(t, []string{"hello"}, w.sink.texts())
