@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
@@ -22,6 +21,7 @@ import (
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/entra"
 	"github.com/mspkit/mspkit/entra/entratest"
+	"github.com/mspkit/mspkit/internal/webtest"
 )
 
 // site is an MSP's platform with consent pages, beside an issuer with two customers and what their people may do.
@@ -136,11 +136,7 @@ type page struct {
 
 func newBrowser(t testing.TB) *browser {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	own := &http.Transport{} // a server that another test closes ends the connections of the default one
-	t.Cleanup(own.CloseIdleConnections)
-	return &browser{t: t, http: &http.Client{Jar: jar, Transport: own}}
+	return &browser{t: t, http: webtest.Browser(t)}
 }
 
 // send follows redirects until a page, or until one leads to an address for which stop is true.

@@ -16,6 +16,7 @@ import (
 	"github.com/mspkit/mspkit/entra"
 	"github.com/mspkit/mspkit/entra/accounts"
 	tokens "github.com/mspkit/mspkit/internal/token"
+	"github.com/mspkit/mspkit/internal/webtest"
 )
 
 // Who was put out must not come back by a mail of before, whether they had an account already or not.
@@ -375,7 +376,7 @@ func TestAnAdminOfAnotherOwnerSeesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	anna := w.set(t)
-	client := &http.Client{Transport: ownTransport(t)}
+	client := webtest.Client(t)
 	verifier, err := entra.NewVerifier(w.Cloud(), w.app.ID, &entra.VerifierOptions{Now: w.now, HTTPClient: client})
 	require.NoError(t, err)
 	north, err := entra.NewSSO(verifier, w.ring, &entra.SSOOptions{

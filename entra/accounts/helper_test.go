@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
@@ -23,6 +22,7 @@ import (
 	"github.com/mspkit/mspkit/entra"
 	"github.com/mspkit/mspkit/entra/accounts"
 	"github.com/mspkit/mspkit/entra/entratest"
+	"github.com/mspkit/mspkit/internal/webtest"
 )
 
 // audit keeps events.
@@ -158,7 +158,7 @@ func newWorld(t testing.TB, change func(*world)) *world {
 	}
 	w.service, err = accounts.New(w.store, w.ring, &w.options)
 	require.NoError(t, err)
-	client := &http.Client{Transport: ownTransport(t)}
+	client := webtest.Client(t)
 	verifier, err := entra.NewVerifier(w.Cloud(), w.app.ID, &entra.VerifierOptions{Now: w.now, HTTPClient: client})
 	require.NoError(t, err)
 	w.sso, err = entra.NewSSO(verifier, w.ring, &entra.SSOOptions{
@@ -197,19 +197,9 @@ type page struct {
 	header http.Header
 }
 
-// ownTransport is not shared: a server of another test that closes cuts the connections of the shared one.
-func ownTransport(t testing.TB) *http.Transport {
-	t.Helper()
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	return transport
-}
-
 func newBrowser(t testing.TB) *browser {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	return &browser{t: t, http: &http.Client{Jar: jar, Transport: ownTransport(t)}}
+	return &browser{t: t, http: webtest.Browser(t)}
 }
 
 // as is a browser in which somebody is signed in to the host by its own session.

@@ -18,6 +18,7 @@ import (
 	"github.com/mspkit/mspkit/entra/azurecred"
 	"github.com/mspkit/mspkit/entra/gdap"
 	"github.com/mspkit/mspkit/internal/graphfake"
+	"github.com/mspkit/mspkit/internal/webtest"
 )
 
 const (
@@ -149,7 +150,7 @@ func (w *world) tenantOf(t *testing.T, token string) string {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL()+"/v1.0/organization", nil)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := webtest.Client(t).Do(req)
 	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	var list struct{ Value []struct{ ID string } }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mspkit/mspkit/internal/webtest"
 )
 
 // fixture is a server with one tenant and whoever calls it.
@@ -90,7 +92,9 @@ func (f *fixture) do(method, path, body string, headers ...string) answered {
 			r.Header.Del(k)
 		}
 	}
-	res, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
+	c := webtest.Client(f.t)
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	res, err := c.Do(r)
 	require.NoError(f.t, err)
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)

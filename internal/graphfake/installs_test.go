@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mspkit/mspkit/internal/graphfake"
+	"github.com/mspkit/mspkit/internal/webtest"
 )
 
 const (
@@ -63,7 +64,7 @@ func (w *teamsWire) call(t *testing.T, method, path, body string, header ...stri
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := webtest.Client(t).Do(r)
 	require.NoError(t, err)
 	defer func() { _ = res.Body.Close() }()
 	raw, err := io.ReadAll(res.Body)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/webtest"
 	"github.com/mspkit/mspkit/psa"
 	"github.com/mspkit/mspkit/psa/connectwise"
 	"github.com/mspkit/mspkit/psa/psatest"
@@ -44,7 +45,7 @@ func TestTheFakeMailsTheContactUnlessItIsToldNotTo(t *testing.T) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, sent.url.String(), strings.NewReader(body))
 		require.NoError(t, err)
 		req.Header = sent.header
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := webtest.Client(t).Do(req)
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, status, resp.StatusCode)

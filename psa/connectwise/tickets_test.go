@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/webtest"
 	"github.com/mspkit/mspkit/psa"
 	"github.com/mspkit/mspkit/psa/connectwise"
 	"github.com/mspkit/mspkit/psa/psatest"
@@ -193,7 +194,7 @@ func TestAStatusIsPatchedAsAWholeObject(t *testing.T) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, patch.url.String(), strings.NewReader(`[{"op":"replace","path":"status/id","value":16}]`))
 	require.NoError(t, err)
 	req.Header = patch.header
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := webtest.Client(t).Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mspkit/mspkit"
+	"github.com/mspkit/mspkit/internal/webtest"
 	"github.com/mspkit/mspkit/psa"
 	"github.com/mspkit/mspkit/psa/halopsa"
 	"github.com/mspkit/mspkit/psa/psatest"
@@ -49,7 +50,7 @@ func TestArrayBodyOnEveryPost(t *testing.T) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/api/Actions", strings.NewReader(`{"ticket_id":4711,"outcome":"Note"}`))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+bareToken(t, w))
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := webtest.Client(t).Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusBadRequest, resp.StatusCode)

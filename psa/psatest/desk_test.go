@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mspkit/mspkit/internal/webtest"
 	"github.com/mspkit/mspkit/psa"
 )
 
@@ -159,7 +160,7 @@ func post(t *testing.T, url string, wait time.Duration) (status int, err error) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := webtest.Client(t).Do(req)
 	if err != nil {
 		return 0, err
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
@@ -22,6 +21,7 @@ import (
 	"github.com/mspkit/mspkit"
 	"github.com/mspkit/mspkit/entra"
 	"github.com/mspkit/mspkit/entra/entratest"
+	"github.com/mspkit/mspkit/internal/webtest"
 	"github.com/mspkit/mspkit/verify"
 	"github.com/mspkit/mspkit/verify/memstore"
 	"github.com/mspkit/mspkit/verify/signin"
@@ -279,11 +279,9 @@ type browser struct {
 }
 
 func (w *world) browser() *browser {
-	jar, err := cookiejar.New(nil)
-	require.NoError(w.t, err)
-	own := &http.Transport{} // a server that another test closes ends the connections of the default one
-	w.t.Cleanup(own.CloseIdleConnections)
-	return &browser{t: w.t, c: &http.Client{Jar: jar, Timeout: 30 * time.Second, Transport: own}}
+	c := webtest.Browser(w.t)
+	c.Timeout = 30 * time.Second
+	return &browser{t: w.t, c: c}
 }
 
 func (b *browser) do(method, address string, form url.Values) *browser {
